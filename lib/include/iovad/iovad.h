@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026, the iovad authors
+ *
+ * iovad: I/O virtual addresses for DPDK applications.
+ *
+ * A domain is one I/O address space. Addresses are taken from it and given
+ * back in bytes, in multiples of its granule. Two ways in:
+ *
+ *   iovad_alloc, iovad_free              cached per lcore: the data path
+ *   iovad_alloc_range, iovad_free_range  exact, in the range tree: any length,
+ *                                        alignment and limit, the highest fit
+ *
+ * What came from one pair goes back through the same pair.
+ *
+ * Conventions
+ *   Errors   Functions that create or look up return NULL and set rte_errno;
+ *            all others return 0 or a negative errno. No exception leaves the
+ *            library. A failed call changes nothing unless it says so.
+ *   Threads  Any thread may call any function on a live domain, EAL lcore or
+ *            not. A thread without an lcore id shares one locked cache.
+ *   Blocking "Takes the lock" means the domain's spinlock, held for one tree
+ *            operation. Nothing here sleeps but where it says so.
+ *   Reuse    With IOVAD_BACKEND_NONE a freed address may be handed out again
+ *            as soon as the free is called.
+ */
+#ifndef IOVAD_H
+#define IOVAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rte_common.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IOVAD_API __attribute__((visibility("default")))
+
+/** What installs translations. IOVAD_BACKEND_NONE: nothing, addresses only. */
+enum iovad_backend { IOVAD_BACKEND_NONE, IOVAD_BACKEND_SOFT, IOVAD_BACKEND_VFIO };
+
+/** When an unmapped address becomes unreachable for devices: at once, or soon. */
+enum iovad_unmap_policy { IOVAD_UNMAP_STRICT, IOVAD_UNMAP_LAZY };
+
+#define IOVAD_DOMAIN_F_NO_CACHE (1u << 0) /**< every request goes to the tree */
+/**
+ * Find misuse at the call that commits it. Every request goes to the tree, so
+ * each free is checked against what is live: double and foreign frees and
+ * wrong lengths fail with -ENOENT and are logged.
+ */
+#define IOVAD_DOMAIN_F_DEBUG (1u << 1)
+
+/** Longest domain name, without the NUL. */
+#define IOVAD_NAME_MAX 23
+
+struct iovad_domain;
+
+/** How to create a domain; fill it with iovad_domain_conf_init() first. */
+struct iovad_domain_conf {
+	size_t size;                  /**< sizeof this struct */
+	const char *name;             /**< unique, NUL-terminated, at most IOVAD_NAME_MAX */
+	int socket_id;                /**< NUMA node of the metadata, or SOCKET_ID_ANY (-1) */
+	enum iovad_backend backend;
+	int container_fd;             /**< VFIO: -1 = EAL's default container */
+	uint64_t granule;             /**< bytes, a power of two from 4 KiB to 1 GiB; 0 = the
+	                                   backend's smallest page; 4096 with IOVAD_BACKEND_NONE */
+	uint64_t iova_first;          /**< lowest address to hand out; 0 is never handed out */
+	uint64_t iova_last;           /**< highest, inclusive; 0 = as far as the backend reaches,
+	                                   2^48 - 1 with IOVAD_BACKEND_NONE */
+	uint64_t max_ranges;          /**< ranges the tree must hold without growing; 0 = 65536 */
+	enum iovad_unmap_policy unmap_policy;
+	uint64_t lazy_max_age_us;     /**< 0 = 10000 */
+	uint64_t lazy_max_bytes;      /**< 0 = a default */
+	uint32_t flags;               /**< IOVAD_DOMAIN_F_* */
+	uint32_t cache_percent;       /**< the most of the addresses below 4 GiB, and of those above,
+	                                   that caches may hold; 1 to 50; 0 = 12 */
+};
+
+/** State of a range, in iovad_range.state. */
+enum iovad_range_state {
+	IOVAD_RANGE_LIVE = 1,         /**< handed out, or held by a cache */
+	IOVAD_RANGE_RESERVED = 2,     /**< kept out of circulation by iovad_reserve() */
+};
+
+struct iovad_range {
+	rte_iova_t iova;              /**< first address */
+	uint64_t len;                 /**< bytes */
+	void *va;                     /**< what it is mapped to, or NULL */
+	uint32_t state;               /**< enum iovad_range_state */
+};
+
+/** Counters since creation; gauges are exact when nothing runs beside the call. */
+struct iovad_domain_stats {
+	uint64_t live_ranges, live_bytes;         /**< handed out */
+	uint64_t cached_ranges, cached_bytes;     /**< in magazines and depots */
+	uint64_t deferred_ranges, deferred_bytes, deferred_oldest_us;
+	uint64_t reserved_bytes, quarantined_bytes;
+	uint64_t free_bytes, largest_gap_bytes;   /**< in the tree */
+	uint64_t tree_nodes, tree_bytes;          /**< nodes in use, and their memory */
+	uint64_t cache_hits;                      /**< allocations served by this lcore's magazines */
+	uint64_t depot_hits;                      /**< allocations that fetched a magazine from the depot */
+	uint64_t tree_allocs, tree_frees;         /**< ranges taken from the tree, given back to it */
+	uint64_t fail_nospace, fail_again;        /**< calls that returned -ENOSPC, -EAGAIN */
+	uint64_t backend_maps, backend_unmaps, backend_errors, flushes;
+	uint64_t reclaims;                        /**< times exhaustion emptied the caches */
+	uint64_t bad_frees;                       /**< frees of what was not live, refused or found later */
+};
+
+/**
+ * Fill conf with the defaults: a 48-bit domain with 4 KiB granules, cached,
+ * without a backend and without a name.
+ * @return 0; -EINVAL where conf is NULL.
+ */
+IOVAD_API int iovad_domain_conf_init(struct iovad_domain_conf *conf);
+
+/**
+ * Create a domain; its state lies in one memzone of conf->socket_id.
+ * Primary process only, after rte_eal_init(). May sleep (memory is reserved).
+ * @return the domain, or NULL with rte_errno:
+ *   EINVAL a field of conf is out of range (the log names it);
+ *   ENAMETOOLONG the name exceeds IOVAD_NAME_MAX; EEXIST it is taken;
+ *   ENOMEM no memory of that size on the socket (the log says how much);
+ *   ENOTSUP the backend is not part of this build;
+ *   E_RTE_SECONDARY called in a secondary process.
+ */
+IOVAD_API struct iovad_domain *iovad_domain_create(const struct iovad_domain_conf *conf);
+
+/**
+ * Destroy a domain on which no call is in progress. In a secondary process:
+ * give back what this process's caches hold and detach; the domain lives on.
+ * May sleep.
+ * @return 0; -EINVAL d is NULL; -EBUSY ranges are live (the log names the first
+ *   ones and their number) or another process is attached. After -EBUSY the
+ *   domain works as before.
+ */
+IOVAD_API int iovad_domain_destroy(struct iovad_domain *d);
+
+/**
+ * Find a domain by name; the first call in a secondary process attaches to it.
+ * @return the domain, or NULL with rte_errno: EINVAL name is NULL; ENOENT no
+ *   such domain; EPROTO it was made by an incompatible version of this library;
+ *   ENOMEM no memory for the handle; EAGAIN as many processes are attached as
+ *   can be.
+ */
+IOVAD_API struct iovad_domain *iovad_domain_lookup(const char *name);
+
+/**
+ * Take an address range from this lcore's cache. Naturally aligned to the next
+ * power of two of len; up to 64 granules it occupies that power of two.
+ * Takes no lock on a hit, else the depot's or the domain's.
+ * @param len bytes, a multiple of the granule.
+ * @param limit highest address, inclusive, that the range may touch.
+ * @return 0; -EINVAL d or iova is NULL, len is 0, not a multiple of the granule or
+ *   longer than the domain, or limit lies below the first address;
+ *   -ENOSPC nothing of that length is free under limit, caches included;
+ *   -EAGAIN the tree has no node for it now.
+ */
+IOVAD_API int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova);
+
+/**
+ * Give back what iovad_alloc() gave, with the same len. Cannot fail for lack of
+ * memory. A cached free is not looked up: freeing twice is found when the cache
+ * gives the range back (counted in bad_frees, logged), or at once with
+ * IOVAD_DOMAIN_F_DEBUG.
+ * Takes no lock while a magazine has room, else the depot's or the domain's.
+ * @return 0; -EINVAL d is NULL, or iova or len cannot have come from
+ *   iovad_alloc() (alignment, outside the domain); -ENOENT not live with that
+ *   length (where the request goes to the tree: see above, and above 64
+ *   granules).
+ */
+IOVAD_API int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+/**
+ * Take n ranges of len bytes: as n times iovad_alloc(), in one call.
+ * All or nothing. n may be 0.
+ * @return as iovad_alloc().
+ */
+IOVAD_API int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit,
+			       rte_iova_t *iovas, unsigned int n);
+
+/**
+ * Give back n ranges of len bytes: as n times iovad_free(), in one call.
+ * @return 0; -EINVAL as iovad_free(), checked for all before any is freed;
+ *   -ENOENT where iovad_free() would look it up: some were not live, all others
+ *   are freed.
+ */
+IOVAD_API int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len,
+			      unsigned int n);
+
+/**
+ * Take exactly len bytes at the highest address that fits. Takes the lock.
+ * @param len bytes, a multiple of the granule.
+ * @param align bytes, a power of two, at least the granule.
+ * @param limit highest address, inclusive, that the range may touch.
+ * @return 0; -EINVAL as iovad_alloc(), or align is not such a power of two;
+ *   -ENOSPC; -EAGAIN.
+ */
+IOVAD_API int iovad_alloc_range(struct iovad_domain *d, uint64_t len, uint64_t align,
+				uint64_t limit, rte_iova_t *iova);
+
+/**
+ * Give back exactly what iovad_alloc_range() gave. Needs no memory. Takes the lock.
+ * @return 0; -EINVAL d is NULL, iova or len is not a multiple of the granule, or
+ *   the range leaves the domain; -ENOENT exactly that range is not live.
+ */
+IOVAD_API int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+/**
+ * Keep [iova, iova + len) out of circulation. Merges with what is reserved.
+ * Empties the caches first where they hold part of it. Takes the lock.
+ * @return 0; -EINVAL as iovad_free_range(); -EEXIST part of it is live;
+ *   -EAGAIN the tree has no node for it now.
+ */
+IOVAD_API int iovad_reserve(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+/**
+ * Return [iova, iova + len), all of it reserved, to circulation. It may be a part
+ * of what was reserved. Takes the lock.
+ * @return 0; -EINVAL as iovad_free_range(); -ENOENT part of it is not reserved;
+ *   -EAGAIN a part in the middle needs a node and there is none now.
+ */
+IOVAD_API int iovad_unreserve(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+/**
+ * Find the live or reserved range that holds the address iova. Takes the lock.
+ * A range in a cache counts as live.
+ * @return 0; -EINVAL an argument is NULL; -ENOENT the address is free or not in
+ *   the domain.
+ */
+IOVAD_API int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_range *out);
+
+/**
+ * Recompute every invariant of the domain and compare. Holds the lock for all of
+ * it and keeps other lcores out of their caches meanwhile (they are served by
+ * the tree): for tests and diagnosis.
+ * @param why where to write what does not hold; may be NULL.
+ * @return 0 all hold; -EINVAL d is NULL; -EIO something does not.
+ */
+IOVAD_API int iovad_verify(struct iovad_domain *d, FILE *why);
+
+/**
+ * Read the counters. Takes the lock.
+ * @return 0; -EINVAL an argument is NULL.
+ */
+IOVAD_API int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IOVAD_H */
