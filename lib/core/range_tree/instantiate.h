@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Makes the TreeCode of one set of kernels. For code_*.cpp only.
+#pragma once
+
+#include "core/range_tree/dispatch.h"
+#include "core/range_tree/operations.h"
+
+namespace iovad::core {
+
+template <class Kernels> constexpr TreeCode tree_code()
+{
+	return {
+		[](RangeTree &t, uint64_t size, uint64_t align, Pfn limit, Value value) {
+			return RangeTreeOps<Kernels>{t}.alloc(size, align, limit, value);
+		},
+		[](RangeTree &t, Pfn start, Pfn end, Value value) {
+			return RangeTreeOps<Kernels>{t}.claim(start, end, value);
+		},
+		[](RangeTree &t, Pfn start, Pfn end, Value value) {
+			return RangeTreeOps<Kernels>{t}.erase(start, end, value);
+		},
+		[](const RangeTree &t, Pfn pfn) {
+			Path path;
+			const unsigned i = Descent<Kernels>{t}.locate(pfn, path);
+			const uint64_t key = path.leaf->key[i];
+			return Extent{pfn_of(key), pfn_of(path.leaf->key[i + 1]), value_of(key)};
+		},
+	};
+}
+
+}  // namespace iovad::core

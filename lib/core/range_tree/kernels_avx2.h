@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The node kernels with AVX2: see kernels_portable.h for what each means. All lanes of
+// a node are computed, whatever n is, and clipped afterwards: a loop over n would
+// mispredict. Lanes at and beyond n hold garbage.
+#pragma once
+
+#include <immintrin.h>
+
+#include "core/range_tree/kernels_portable.h"
+
+namespace iovad::core {
+
+struct Avx2Kernels {
+	static unsigned rank(const Leaf &leaf, uint64_t key)
+	{
+		const __m256i k = splat(key);
+		uint64_t above = 0;
+		for (unsigned i = 0; i < 64; i += 4)
+			above |= lanes(_mm256_cmpgt_epi64(load(leaf.key + i), k)) << i;
+		return static_cast<unsigned>(std::popcount(~above & below(leaf.n)));
+	}
+
+	static unsigned child_of(const Inner &node, uint64_t key)
+	{
+		const __m256i k = splat(key);
+		uint64_t above = 0;
+		for (unsigned i = 0; i < Inner::kCapacity; i += 4)
+			above |= lanes(_mm256_cmpgt_epi64(load(node.key + i), k)) << i;
+		return static_cast<unsigned>(std::popcount(~(above | 1) & below(node.n)));
+	}
+
+	static uint32_t candidates(const Inner &node, Summary least)
+	{
+		// x >= y for unsigned lanes: max(x, y) == x.
+		const __m256i g = _mm256_set1_epi32(static_cast<int>(least.gap));
+		uint32_t gaps = 0;
+		for (unsigned i = 0; i < 32; i += 8) {
+			const __m256i v = load(node.gap + i);
+			const __m256i ge = _mm256_cmpeq_epi32(_mm256_max_epu32(v, g), v);
+			gaps |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(ge))) << i;
+		}
+		const __m256i o = _mm256_set1_epi8(static_cast<char>(least.order));
+		const __m256i v = load(node.order);
+		const __m256i ge = _mm256_cmpeq_epi8(_mm256_max_epu8(v, o), v);
+		return gaps & static_cast<uint32_t>(_mm256_movemask_epi8(ge)) &
+		       static_cast<uint32_t>(below(node.n));
+	}
+
+	static int highest_fit(const Leaf &leaf, const Request &r)
+	{
+		const __m256i end = splat(r.end), size = splat(r.size), mask = splat(r.align_mask);
+		uint64_t fit = 0;
+		for (unsigned i = 0; i < 64; i += 4) {
+			const __m256i s = load(leaf.key + i);
+			// The last vector reads one word past the leaf's keys: its own n.
+			const __m256i next = i < 60 ? load(leaf.key + i + 1) : shift_in_last(s);
+			const __m256i e = _mm256_blendv_epi8(next, end, _mm256_cmpgt_epi64(next, end));
+			const __m256i p = _mm256_and_si256(_mm256_sub_epi64(e, size), mask);
+			const __m256i bad = _mm256_or_si256(_mm256_cmpgt_epi64(s, p), ranges(s));
+			fit |= (lanes(bad) ^ 0xf) << i;
+		}
+		return 63 - std::countl_zero(fit & below(leaf.n));
+	}
+
+	static Summary summarize(const Leaf &leaf, unsigned skip)
+	{
+		__m256i gap = _mm256_setzero_si256(), order = gap;
+		const __m256i value_bits = splat(kValueMask);
+		const __m256i n = splat(leaf.n), skipped = splat(skip);
+		__m256i index = _mm256_setr_epi64x(0, 1, 2, 3);
+		for (unsigned i = 0; i < 64; i += 4) {
+			const __m256i s = load(leaf.key + i);
+			const __m256i next = i < 60 ? load(leaf.key + i + 1) : shift_in_last(s);
+			const __m256i e = _mm256_andnot_si256(value_bits, next);
+			const __m256i use = _mm256_andnot_si256(
+				_mm256_or_si256(_mm256_cmpeq_epi64(index, skipped), ranges(s)),
+				_mm256_cmpgt_epi64(n, index));
+			const __m256i d = _mm256_and_si256(_mm256_sub_epi64(e, s), use);
+			gap = max(gap, d);
+			order = max(order, _mm256_and_si256(blocks(s, e), use));
+			index = _mm256_add_epi64(index, splat(4));
+		}
+		return {saturate(pfn_of(reduce(gap))), stored_order(reduce(order))};
+	}
+
+	static Summary summarize(const Inner &node, unsigned c, Summary s)
+	{
+		const __m256i n = _mm256_set1_epi32(static_cast<int>(node.n));
+		const __m256i skipped = _mm256_set1_epi32(static_cast<int>(c));
+		__m256i gap = _mm256_set1_epi32(static_cast<int>(s.gap));
+		__m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+		for (unsigned i = 0; i < 32; i += 8) {
+			const __m256i use = _mm256_andnot_si256(_mm256_cmpeq_epi32(index, skipped),
+								_mm256_cmpgt_epi32(n, index));
+			gap = _mm256_max_epu32(gap, _mm256_and_si256(load(node.gap + i), use));
+			index = _mm256_add_epi32(index, _mm256_set1_epi32(8));
+		}
+		const __m256i byte = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+						      15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+						      26, 27, 28, 29, 30, 31);
+		const __m256i use = _mm256_andnot_si256(
+			_mm256_cmpeq_epi8(byte, _mm256_set1_epi8(static_cast<char>(c))),
+			_mm256_cmpgt_epi8(_mm256_set1_epi8(static_cast<char>(node.n)), byte));
+		const __m256i order = _mm256_and_si256(load(node.order), use);
+		s.raise({max_u32(gap), max_u8(order)});
+		return s;
+	}
+
+private:
+	static __m256i load(const void *p) { return _mm256_loadu_si256(static_cast<const __m256i *>(p)); }
+	static __m256i splat(uint64_t v) { return _mm256_set1_epi64x(static_cast<long long>(v)); }
+	static uint64_t below(unsigned n) { return (uint64_t{1} << n) - 1; }
+	static uint64_t lanes(__m256i v)
+	{
+		return static_cast<uint64_t>(_mm256_movemask_pd(_mm256_castsi256_pd(v)));
+	}
+	static __m256i max(__m256i a, __m256i b) { return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(b, a)); }
+
+	// Lane i of the last vector of a leaf gets key i + 1; the top lane is beyond n.
+	static __m256i shift_in_last(__m256i s) { return _mm256_permute4x64_epi64(s, 0xf9); }
+
+	// All ones where the extent is a range, not a gap.
+	static __m256i ranges(__m256i s)
+	{
+		const __m256i zero = _mm256_setzero_si256();
+		const __m256i gap = _mm256_cmpeq_epi64(_mm256_and_si256(s, splat(kValueMask)), zero);
+		return _mm256_cmpeq_epi64(gap, zero);
+	}
+
+	// aligned_blocks() per lane: smear the top bit of s ^ e downwards; what it leaves
+	// of e is M.
+	static __m256i blocks(__m256i s, __m256i e)
+	{
+		__m256i x = _mm256_xor_si256(s, e);
+		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 1));
+		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 2));
+		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 4));
+		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 8));
+		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 16));
+		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 32));
+		const __m256i m = _mm256_andnot_si256(_mm256_srli_epi64(x, 1), e);
+		return _mm256_or_si256(_mm256_sub_epi64(m, s), _mm256_sub_epi64(e, m));
+	}
+
+	static uint64_t reduce(__m256i v)
+	{
+		v = max(v, _mm256_permute4x64_epi64(v, 0x4e));
+		v = max(v, _mm256_permute4x64_epi64(v, 0xb1));
+		return static_cast<uint64_t>(_mm256_extract_epi64(v, 0));
+	}
+	static uint32_t max_u32(__m256i v)
+	{
+		__m128i x = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
+		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
+		return static_cast<uint32_t>(_mm_cvtsi128_si32(x));
+	}
+	// The horizontal minimum of words is one instruction; bytes become words by a
+	// maximum with themselves shifted, maxima become minima by complement.
+	static uint32_t max_u8(__m256i v)
+	{
+		__m128i x = _mm_max_epu8(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+		x = _mm_max_epu8(x, _mm_srli_epi16(x, 8));
+		x = _mm_xor_si128(_mm_and_si128(x, _mm_set1_epi16(0xff)), _mm_set1_epi16(0xff));
+		return 0xff ^ static_cast<uint32_t>(_mm_extract_epi16(_mm_minpos_epu16(x), 0));
+	}
+};
+
+}  // namespace iovad::core

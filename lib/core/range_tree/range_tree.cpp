@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "core/range_tree/range_tree.h"
+
+#include <initializer_list>
+
+#include "core/range_tree/dispatch.h"
+
+namespace iovad::core {
+
+namespace {
+
+const TreeCode *code_of(Isa isa)
+{
+#ifdef IOVAD_HAVE_X86_KERNELS
+	if (isa == Isa::avx512)
+		return &kAvx512Code;
+	if (isa == Isa::avx2)
+		return &kAvx2Code;
+#endif
+	(void)isa;
+	return &kPortableCode;
+}
+
+Isa best_isa()
+{
+	for (const Isa isa : {Isa::avx512, Isa::avx2}) {
+		if (isa_supported(isa))
+			return isa;
+	}
+	return Isa::portable;
+}
+
+Isa chosen_isa = best_isa();
+const TreeCode *code = code_of(chosen_isa);
+
+}  // namespace
+
+bool isa_supported(Isa isa)
+{
+#ifdef IOVAD_HAVE_X86_KERNELS
+	if (isa == Isa::avx512) {
+		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+		       __builtin_cpu_supports("avx512dq") && isa_supported(Isa::avx2);
+	}
+	if (isa == Isa::avx2)
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+#endif
+	return isa == Isa::portable || isa == Isa::best;
+}
+
+const char *isa_name(Isa isa)
+{
+	switch (isa) {
+	case Isa::portable: return "portable";
+	case Isa::avx2: return "AVX2";
+	case Isa::avx512: return "AVX-512";
+	case Isa::best: break;
+	}
+	return isa_name(best_isa());
+}
+
+Isa current_isa() { return chosen_isa; }
+
+void select_isa(Isa isa)
+{
+	chosen_isa = isa == Isa::best ? best_isa() : isa;
+	code = code_of(chosen_isa);
+}
+
+uint32_t RangeTree::nodes_for(uint64_t ranges)
+{
+	// Neighbours that cannot be merged fill half of their leaves; a leaf holds two keys
+	// per range. The inner levels above come to a tenth of that, and a path to split.
+	const uint64_t leaves = ranges * 2 * 2 / Leaf::kCapacity + 1;
+	const uint64_t nodes = leaves + leaves / 8 + 2 * kMaxHeight;
+	return nodes < UINT32_MAX ? static_cast<uint32_t>(nodes) : UINT32_MAX;
+}
+
+void RangeTree::init(NodePool *pool, Pfn first, Pfn end)
+{
+	pool_ = pool;
+	root_ref_ = pool->take();
+	height_ = 0;
+	root_ = summary_of_gap(key_of(first), key_of(end));
+	first_ = first;
+	end_ = end;
+	ranges_ = 0;
+	free_ = end - first;
+	leaves_visited_ = 0;
+	searches_ = 0;
+	Leaf &leaf = pool->leaf(root_ref_);
+	leaf.n = 1;
+	leaf.key[0] = key_of(first);
+	leaf.key[1] = key_of(end);
+}
+
+Placement RangeTree::alloc(uint64_t size, uint64_t align, Pfn limit, Value value)
+{
+	return code->alloc(*this, size, align, limit, value);
+}
+
+Status RangeTree::claim(Pfn start, Pfn end, Value value)
+{
+	return code->claim(*this, start, end, value);
+}
+
+Status RangeTree::erase(Pfn start, Pfn end, Value value)
+{
+	return code->erase(*this, start, end, value);
+}
+
+Extent RangeTree::find(Pfn pfn) const { return code->find(*this, pfn); }
+
+uint64_t RangeTree::largest_gap() const
+{
+	if (root_.gap != UINT32_MAX)
+		return root_.gap;
+	// The summary saturated: look at every extent.
+	uint64_t largest = 0;
+	for (Pfn pfn = first_; pfn < end_;) {
+		const Extent e = find(pfn);
+		if (e.value == 0 && e.end - e.start > largest)
+			largest = e.end - e.start;
+		pfn = e.end;
+	}
+	return largest;
+}
+
+}  // namespace iovad::core

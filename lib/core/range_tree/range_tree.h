@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The range tree: a B-tree that knows, below every child, the largest gap and the
+// largest naturally aligned free block. It finds the highest free place for any
+// length, alignment and limit, and any range by address.
+//
+// Search. A request names the least summary that a child must have to hold it. Going
+// down, the rightmost such child under the limit is entered; where a leaf disappoints,
+// the search goes on at the nearest left candidate. For
+//     alignment 1 granule, or length = alignment = 2^k
+// the summary is an exact test for whole children ("holds an aligned block of 2^k" is
+// monotone in k), so that only the one child that the limit cuts can disappoint: two
+// descents at most. Other pairs are exact as well: their test is necessary, not
+// sufficient, and what the search visits in vain is counted (leaves_visited).
+// Gaps of 2^32 granules and more saturate, with the same consequence.
+//
+// Taking cuts a gap, adding up to two keys; what that may need in nodes is known and
+// checked before anything changes. Giving back only removes keys and merges nodes: it
+// needs nothing and cannot fail. It only makes gaps grow, so summaries are raised on
+// the way up until one covers it, never recomputed; taking recomputes a node only
+// where the gap that was cut was the maximum.
+//
+// Threads: none of this locks; AddressSpace does. State: a plain struct in the memory
+// it is given, usable by every process that maps it at the same address. The code for
+// the machine's vector unit is chosen once per process (Isa).
+//
+// Sources: the aggregate of gaps in a B-tree is the kernel's maple tree; the order of a
+// gap as a second, exact aggregate is this project's; splitting at the insertion point
+// at the edges is an old remedy for B-trees filled in order.
+#pragma once
+
+#include <cstdio>
+
+#include "core/range_tree/node_pool.h"
+#include "core/status.h"
+
+namespace iovad::core {
+
+struct Extent {
+	Pfn start;
+	Pfn end;      // first granule after it
+	Value value;  // 0 = a gap
+
+	friend bool operator==(const Extent &, const Extent &) = default;
+};
+
+struct Placement {
+	Status status;
+	Pfn start;
+};
+
+// Instruction sets that the tree has code for. kBest: what this machine can do.
+enum class Isa { portable, avx2, avx512, best };
+bool isa_supported(Isa isa);
+const char *isa_name(Isa isa);
+Isa current_isa();
+// For tests and benchmarks: no tree may be in use by another thread meanwhile.
+void select_isa(Isa isa);
+
+class RangeTree {
+public:
+	static constexpr unsigned kMaxHeight = 16;
+
+	// Nodes that hold `ranges` ranges wherever they lie: at worst each is followed by a
+	// gap and leaves are half full.
+	static uint32_t nodes_for(uint64_t ranges);
+
+	// One gap [first, end). The pool must have a node.
+	void init(NodePool *pool, Pfn first, Pfn end);
+
+	// Take the highest [p, p + size) with p a multiple of align (a power of two) and all
+	// of it at or below limit. Any fit is found. no_space or again: nothing changed.
+	Placement alloc(uint64_t size, uint64_t align, Pfn limit, Value value);
+	// Take exactly [start, end), which must lie in one gap, or: exists. May say again.
+	Status claim(Pfn start, Pfn end, Value value);
+	// Turn exactly [start, end), a range of this value, into a gap, or: not_found.
+	Status erase(Pfn start, Pfn end, Value value);
+	// The extent in which pfn lies; pfn must be inside the space.
+	Extent find(Pfn pfn) const;
+
+	Pfn first() const { return first_; }
+	Pfn end() const { return end_; }
+	uint64_t ranges() const { return ranges_; }
+	uint64_t free_granules() const { return free_; }
+	uint64_t largest_gap() const;
+	uint32_t height() const { return height_; }
+	const NodePool &pool() const { return *pool_; }
+	// Whether a request of this size and alignment can be refused without a look.
+	bool refuses(uint64_t size, uint64_t align) const { return !root_.covers(least(size, align)); }
+	// Nodes that `count` calls of claim() or alloc() need at worst.
+	uint64_t nodes_to_insert(unsigned count) const { return uint64_t{count} * (height_ + 2); }
+	// Leaves that searches looked into, and how many searches there were.
+	uint64_t leaves_visited() const { return leaves_visited_; }
+	uint64_t searches() const { return searches_; }
+
+	// Recompute everything; says on `why`, unless null, what does not hold.
+	bool verify(FILE *why) const;
+
+	static Summary least(uint64_t size, uint64_t align)
+	{
+		// An aligned fit holds a naturally aligned block of min(size, align), rounded
+		// down to a power of two.
+		const uint64_t block = size < align ? size : align;
+		return {saturate(size), static_cast<uint32_t>(std::bit_width(block))};
+	}
+
+private:
+	template <class Kernels> friend struct Descent;
+	template <class Kernels> friend struct RangeTreeOps;
+	friend struct RangeTreeVerifier;
+
+	NodePool *pool_;
+	NodeRef root_ref_;
+	uint32_t height_;  // levels of inner nodes above the leaves
+	Summary root_;
+	Pfn first_, end_;
+	uint64_t ranges_, free_;
+	mutable uint64_t leaves_visited_, searches_;
+};
+
+}  // namespace iovad::core

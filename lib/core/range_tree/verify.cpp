@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Recomputes every invariant of node.h by the plainest means.
+#include <cinttypes>
+
+#include "core/range_tree/range_tree.h"
+
+namespace iovad::core {
+
+namespace {
+
+// The definition of order, tried from the top: not the formula of the tree.
+uint32_t order_by_trial(Pfn s, Pfn e)
+{
+	for (uint32_t k = 52; k-- > 0;) {
+		const Pfn block = Pfn{1} << k;
+		const Pfn start = (s + block - 1) & ~(block - 1);
+		if (start + block <= e)
+			return k + 1;
+	}
+	return 0;
+}
+
+}  // namespace
+
+struct RangeTreeVerifier {
+	const RangeTree &t;
+	FILE *why;
+	bool good = true;
+	Pfn expected;             // where the next extent must begin
+	bool after_gap = false;
+	uint64_t ranges = 0, gaps = 0;
+	uint32_t nodes = 0;
+
+	template <class... Args> void fail(const char *format, Args... args)
+	{
+		good = false;
+		if (why) {
+			std::fputs("range tree: ", why);
+			std::fprintf(why, format, args...);
+			std::fputc('\n', why);
+		}
+	}
+
+	Summary visit(NodeRef ref, uint32_t depth)
+	{
+		++nodes;
+		return depth == t.height_ ? visit_leaf(t.pool_->leaf(ref))
+					  : visit_inner(t.pool_->inner(ref), depth);
+	}
+
+	Summary visit_inner(const Inner &node, uint32_t depth)
+	{
+		Summary all;
+		if (node.n < (depth == 0 ? 2u : 1u) || node.n > Inner::kCapacity) {
+			fail("inner node with %u children", node.n);
+			return all;
+		}
+		for (unsigned c = 0; c < node.n; ++c) {
+			if (c > 0 && node.key[c] != key_of(expected))
+				fail("separator %" PRIx64 " instead of %" PRIx64, pfn_of(node.key[c]),
+				     expected);
+			const Pfn begin = expected;
+			const Summary s = visit(node.child[c], depth + 1);
+			if (s != node.summary(c))
+				fail("child at %" PRIx64 ": gap %u order %u stored, %u and %u found",
+				     begin, node.gap[c], unsigned{node.order[c]}, s.gap, s.order);
+			all.raise(s);
+		}
+		return all;
+	}
+
+	Summary visit_leaf(const Leaf &leaf)
+	{
+		Summary all;
+		if (leaf.n == 0 || leaf.n > Leaf::kCapacity) {
+			fail("leaf at %" PRIx64 " with %u keys", expected, leaf.n);
+			return all;
+		}
+		for (unsigned i = 0; i < leaf.n; ++i) {
+			const Pfn s = pfn_of(leaf.key[i]), e = pfn_of(leaf.key[i + 1]);
+			if (s != expected || e <= s) {
+				fail("extent [%" PRIx64 ", %" PRIx64 ") where %" PRIx64 " should begin", s,
+				     e, expected);
+			}
+			visit_extent({s, e, value_of(leaf.key[i])}, all);
+			expected = e;
+		}
+		return all;
+	}
+
+	void visit_extent(const Extent &x, Summary &all)
+	{
+		const bool gap = x.value == 0;
+		if (gap && after_gap)
+			fail("two gaps touch at %" PRIx64, x.start);
+		after_gap = gap;
+		if (gap) {
+			all.raise({saturate(x.end - x.start), order_by_trial(x.start, x.end)});
+			gaps += x.end - x.start;
+		} else {
+			++ranges;
+		}
+	}
+
+	bool run()
+	{
+		expected = t.first_;
+		const Summary all = visit(t.root_ref_, 0);
+		if (expected != t.end_)
+			fail("extents end at %" PRIx64 " instead of %" PRIx64, expected, t.end_);
+		if (all != t.root_)
+			fail("root: gap %u order %u stored, %u and %u found", t.root_.gap, t.root_.order,
+			     all.gap, all.order);
+		if (ranges != t.ranges_)
+			fail("%" PRIu64 " ranges counted, %" PRIu64 " found", t.ranges_, ranges);
+		if (gaps != t.free_)
+			fail("%" PRIu64 " free granules counted, %" PRIu64 " found", t.free_, gaps);
+		if (nodes != t.pool_->used())
+			fail("%u nodes in use, %u in the tree", t.pool_->used(), nodes);
+		return good;
+	}
+};
+
+bool RangeTree::verify(FILE *why) const { return RangeTreeVerifier{*this, why, true, 0, false, 0, 0, 0}.run(); }
+
+}  // namespace iovad::core

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The vector kernels against the portable ones, on random nodes with garbage in the
+// lanes beyond n, at every fill.
+#include <gtest/gtest.h>
+
+#ifdef IOVAD_HAVE_X86_KERNELS
+
+#include "tree_kernels.h"
+
+namespace iovad::core {
+
+const NodeKernels kPortableKernels = node_kernels<PortableKernels>(Isa::portable);
+
+namespace {
+
+class KernelsTest : public testing::TestWithParam<const NodeKernels *> {
+protected:
+	void SetUp() override
+	{
+		if (!isa_supported(GetParam()->isa))
+			GTEST_SKIP() << "this machine has no " << isa_name(GetParam()->isa);
+	}
+
+	// Up to 2^52 granules, so that every bit of a key is used.
+	static Leaf random_leaf(Random &random, unsigned n)
+	{
+		Leaf leaf;
+		for (uint64_t &key : leaf.key)
+			key = random.next();
+		const unsigned bits = static_cast<unsigned>(3 + random.below(44));
+		Pfn pfn = 1 + random.below(1000);
+		bool gap = random.below(2);
+		for (unsigned i = 0; i <= n; ++i) {
+			leaf.key[i] = key_of(pfn, gap ? 0 : static_cast<Value>(1 + random.below(kValueMask)));
+			pfn += 1 + random.next() % (uint64_t{1} << (1 + random.below(bits)));
+			// Gaps do not touch in a tree; kernels need not care.
+			gap = random.below(2);
+		}
+		leaf.n = n;
+		return leaf;
+	}
+
+	static Inner random_inner(Random &random, unsigned n)
+	{
+		Inner node;
+		auto *bytes = reinterpret_cast<unsigned char *>(&node);
+		for (size_t i = 0; i < sizeof node; ++i)
+			bytes[i] = static_cast<unsigned char>(random.next());
+		Pfn pfn = 1;
+		for (unsigned c = 0; c < n; ++c) {
+			node.key[c] = key_of(pfn);
+			pfn += 1 + random.below(uint64_t{1} << 40);
+			const bool big = random.below(8) == 0;
+			node.gap[c] = big ? UINT32_MAX - static_cast<uint32_t>(random.below(2))
+					  : static_cast<uint32_t>(random.below(100));
+			node.order[c] = static_cast<uint8_t>(random.below(54));
+		}
+		node.n = n;
+		return node;
+	}
+};
+
+TEST_P(KernelsTest, RankOfLeaf)
+{
+	Random random(1);
+	for (unsigned round = 0; round < 40; ++round) {
+		for (unsigned n = 1; n <= Leaf::kCapacity; ++n) {
+			const Leaf leaf = random_leaf(random, n);
+			for (unsigned i = 0; i < n; ++i) {
+				for (const uint64_t key : {leaf.key[i] - 1, leaf.key[i], leaf.key[i] + 1}) {
+					ASSERT_EQ(GetParam()->rank(leaf, key),
+						  kPortableKernels.rank(leaf, key));
+				}
+			}
+		}
+	}
+}
+
+TEST_P(KernelsTest, ChildOf)
+{
+	Random random(2);
+	for (unsigned round = 0; round < 40; ++round) {
+		for (unsigned n = 1; n <= Inner::kCapacity; ++n) {
+			const Inner node = random_inner(random, n);
+			for (unsigned c = 0; c < n; ++c) {
+				for (const uint64_t key : {node.key[c] - 1, node.key[c], node.key[c] + 1}) {
+					ASSERT_EQ(GetParam()->child_of(node, key),
+						  kPortableKernels.child_of(node, key));
+				}
+			}
+		}
+	}
+}
+
+TEST_P(KernelsTest, Candidates)
+{
+	Random random(3);
+	for (unsigned round = 0; round < 1000; ++round) {
+		const unsigned n = 1 + static_cast<unsigned>(random.below(Inner::kCapacity));
+		const Inner node = random_inner(random, n);
+		const Summary of = node.summary(static_cast<unsigned>(random.below(n)));
+		for (const Summary least : {Summary{of.gap, 1}, Summary{1, of.order}, of, Summary{0, 0},
+					    Summary{UINT32_MAX, 54}}) {
+			ASSERT_EQ(GetParam()->candidates(node, least), kPortableKernels.candidates(node, least));
+		}
+	}
+}
+
+TEST_P(KernelsTest, HighestFit)
+{
+	Random random(4);
+	unsigned found = 0, none = 0;
+	for (unsigned round = 0; round < 20000; ++round) {
+		const unsigned n = 1 + static_cast<unsigned>(random.below(Leaf::kCapacity));
+		const Leaf leaf = random_leaf(random, n);
+		const Pfn last = pfn_of(leaf.key[n]);
+		Request r;
+		r.size = key_of(1 + random.next() % (uint64_t{1} << random.below(40)));
+		r.align_mask = ~(key_of(uint64_t{1} << random.below(round % 2 ? 1 : 20)) - 1);
+		r.end = key_of(random.below(2) ? last : 1 + random.below(last));
+		r.least = {};
+		const int expected = kPortableKernels.highest_fit(leaf, r);
+		++(expected < 0 ? none : found);
+		ASSERT_EQ(GetParam()->highest_fit(leaf, r), expected);
+	}
+	EXPECT_GT(found, 1000u);
+	EXPECT_GT(none, 1000u);
+}
+
+TEST_P(KernelsTest, SummaryOfLeaf)
+{
+	Random random(5);
+	for (unsigned round = 0; round < 100; ++round) {
+		for (unsigned n = 1; n <= Leaf::kCapacity; ++n) {
+			const Leaf leaf = random_leaf(random, n);
+			for (const unsigned skip : {0u, static_cast<unsigned>(random.below(n)), n - 1, 63u}) {
+				ASSERT_EQ(GetParam()->summarize_leaf(leaf, skip),
+					  kPortableKernels.summarize_leaf(leaf, skip));
+			}
+		}
+	}
+}
+
+TEST_P(KernelsTest, SummaryOfInner)
+{
+	Random random(6);
+	for (unsigned round = 0; round < 100; ++round) {
+		for (unsigned n = 1; n <= Inner::kCapacity; ++n) {
+			const Inner node = random_inner(random, n);
+			const unsigned c = static_cast<unsigned>(random.below(n));
+			const Summary s = {static_cast<uint32_t>(random.next()),
+					   static_cast<uint32_t>(random.below(54))};
+			for (const Summary lane : {s, Summary{}, node.summary(c)}) {
+				ASSERT_EQ(GetParam()->summarize_inner(node, c, lane),
+					  kPortableKernels.summarize_inner(node, c, lane));
+			}
+		}
+	}
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, KernelsTest, testing::Values(&kAvx2Kernels, &kAvx512Kernels),
+			 [](const auto &p) { return p.param->isa == Isa::avx2 ? "Avx2" : "Avx512"; });
+
+}  // namespace
+}  // namespace iovad::core
+
+#else
+
+TEST(KernelsTest, VectorKernels) { GTEST_SKIP() << "vector kernels exist for x86-64 only"; }
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The node kernels as tables, so that a test can hold one set against another. Each
+// table is compiled for its own instruction set.
+#pragma once
+
+#include "core/range_tree/kernels_portable.h"
+#include "core/range_tree/range_tree.h"
+#include "tree_fixture.h"
+
+namespace iovad::core {
+
+struct NodeKernels {
+	Isa isa;
+	unsigned (*rank)(const Leaf &, uint64_t key);
+	unsigned (*child_of)(const Inner &, uint64_t key);
+	uint32_t (*candidates)(const Inner &, Summary least);
+	int (*highest_fit)(const Leaf &, const Request &);
+	Summary (*summarize_leaf)(const Leaf &, unsigned skip);
+	Summary (*summarize_inner)(const Inner &, unsigned c, Summary s);
+};
+
+template <class K> constexpr NodeKernels node_kernels(Isa isa)
+{
+	return {
+		isa,
+		[](const Leaf &leaf, uint64_t key) { return K::rank(leaf, key); },
+		[](const Inner &node, uint64_t key) { return K::child_of(node, key); },
+		[](const Inner &node, Summary least) { return K::candidates(node, least); },
+		[](const Leaf &leaf, const Request &r) { return K::highest_fit(leaf, r); },
+		[](const Leaf &leaf, unsigned skip) { return K::summarize(leaf, skip); },
+		[](const Inner &node, unsigned c, Summary s) { return K::summarize(node, c, s); },
+	};
+}
+
+extern const NodeKernels kPortableKernels;
+extern const NodeKernels kAvx2Kernels;
+extern const NodeKernels kAvx512Kernels;
+
+}  // namespace iovad::core
