@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The C API: argument checks that only pointers need, the caller's lcore, the errno.
+#include "iovad/iovad.h"
+
+#include <cinttypes>
+#include <new>
+
+#include <rte_errno.h>
+
+#include "capi/status_errno.h"
+#include "eal/domain_registry.h"
+#include "eal/log.h"
+
+using iovad::capi::negative_errno;
+using iovad::core::Status;
+
+namespace {
+
+// A free that found nothing: in debug mode the caller is told where it stands.
+[[gnu::cold]] int bad_free(const iovad_domain *d, Status status, rte_iova_t iova, uint64_t len)
+{
+	if (d->shared->flags & IOVAD_DOMAIN_F_DEBUG) {
+		const iovad::core::Extent e = d->core.find(iova);
+		const iovad::core::Geometry &g = d->core.geometry();
+		if (e.value == 0)
+			IOVAD_LOG(ERR, "%s: free of 0x%" PRIx64 ", %" PRIu64 " bytes: nothing is live there "
+				  "(freed twice, or never allocated)", d->shared->name, iova, len);
+		else
+			IOVAD_LOG(ERR, "%s: free of 0x%" PRIx64 ", %" PRIu64 " bytes, which lies in the %s range "
+				  "0x%" PRIx64 ", %" PRIu64 " bytes", d->shared->name, iova, len,
+				  e.value == iovad::core::kLive ? "live" : "reserved", g.bytes(e.start),
+				  g.bytes(e.end - e.start));
+	}
+	return negative_errno(status);
+}
+
+}  // namespace
+
+int iovad_domain_conf_init(struct iovad_domain_conf *conf)
+{
+	if (!conf)
+		return -EINVAL;
+	*conf = {};
+	conf->size = sizeof *conf;
+	conf->socket_id = SOCKET_ID_ANY;
+	conf->backend = IOVAD_BACKEND_NONE;
+	conf->container_fd = -1;
+	return 0;
+}
+
+struct iovad_domain *iovad_domain_create(const struct iovad_domain_conf *conf)
+{
+	if (!conf) {
+		rte_errno = EINVAL;
+		return nullptr;
+	}
+	return iovad::eal::create_domain(*conf);
+}
+
+int iovad_domain_destroy(struct iovad_domain *d) { return d ? iovad::eal::destroy_domain(d) : -EINVAL; }
+
+struct iovad_domain *iovad_domain_lookup(const char *name) { return iovad::eal::lookup_domain(name); }
+
+int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova)
+{
+	if (!d || !iova) [[unlikely]]
+		return -EINVAL;
+	return negative_errno(d->core.alloc(rte_lcore_id(), len, limit, *iova));
+}
+
+int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	if (!d) [[unlikely]]
+		return -EINVAL;
+	const Status status = d->core.free(rte_lcore_id(), iova, len);
+	if (status != Status::ok) [[unlikely]]
+		return bad_free(d, status, iova, len);
+	return 0;
+}
+
+int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
+		     unsigned int n)
+{
+	if (!d || (!iovas && n != 0)) [[unlikely]]
+		return -EINVAL;
+	return negative_errno(d->core.alloc_bulk(rte_lcore_id(), len, limit, iovas, n));
+}
+
+int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len, unsigned int n)
+{
+	if (!d || (!iovas && n != 0)) [[unlikely]]
+		return -EINVAL;
+	const Status status = d->core.free_bulk(rte_lcore_id(), iovas, len, n);
+	if (status != Status::ok) [[unlikely]]
+		return bad_free(d, status, n != 0 ? iovas[0] : 0, len);
+	return 0;
+}
+
+int iovad_alloc_range(struct iovad_domain *d, uint64_t len, uint64_t align, uint64_t limit,
+		      rte_iova_t *iova)
+{
+	return d && iova ? negative_errno(d->core.alloc_range(len, align, limit, *iova)) : -EINVAL;
+}
+
+int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	if (!d)
+		return -EINVAL;
+	const Status status = d->core.free_range(iova, len);
+	return status == Status::ok ? 0 : bad_free(d, status, iova, len);
+}
+
+int iovad_reserve(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	return d ? negative_errno(d->core.reserve(iova, len)) : -EINVAL;
+}
+
+int iovad_unreserve(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	return d ? negative_errno(d->core.unreserve(iova, len)) : -EINVAL;
+}
+
+int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_range *out)
+{
+	if (!d || !out)
+		return -EINVAL;
+	const iovad::core::Extent e = d->core.find(iova);
+	if (e.value == 0)
+		return -ENOENT;
+	const iovad::core::Geometry &g = d->core.geometry();
+	*out = {g.bytes(e.start), g.bytes(e.end - e.start), nullptr,
+		static_cast<uint32_t>(e.value == iovad::core::kLive ? IOVAD_RANGE_LIVE
+								     : IOVAD_RANGE_RESERVED)};
+	return 0;
+}
+
+int iovad_verify(struct iovad_domain *d, FILE *why)
+{
+	if (!d)
+		return -EINVAL;
+	try {
+		return d->core.verify(why) ? 0 : -EIO;
+	} catch (const std::bad_alloc &) {
+		return -ENOMEM;
+	}
+}
+
+int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain_stats *out)
+{
+	if (!d || !out)
+		return -EINVAL;
+	const iovad::core::DomainStats s = d->core.stats();
+	const iovad::core::Geometry &g = d->core.geometry();
+	*out = {};
+	out->live_ranges = s.live_ranges;
+	out->live_bytes = g.bytes(s.live_granules);
+	out->cached_ranges = s.cached_ranges;
+	out->cached_bytes = g.bytes(s.cached_granules);
+	out->reserved_bytes = g.bytes(s.reserved_granules);
+	out->free_bytes = g.bytes(s.free_granules);
+	out->largest_gap_bytes = g.bytes(s.largest_gap);
+	out->tree_nodes = s.tree_nodes;
+	out->tree_bytes = s.tree_nodes * iovad::core::kNodeBytes;
+	out->cache_hits = s.cache_hits;
+	out->depot_hits = s.depot_hits;
+	out->tree_allocs = s.tree_allocs;
+	out->tree_frees = s.tree_frees;
+	out->fail_nospace = s.fail_nospace;
+	out->fail_again = s.fail_again;
+	out->reclaims = s.reclaims;
+	out->bad_frees = s.bad_frees;
+	return 0;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The one table from what the core says to what C callers get.
+#pragma once
+
+#include <cerrno>
+
+#include "core/status.h"
+
+namespace iovad::capi {
+
+constexpr int negative_errno(core::Status status)
+{
+	switch (status) {
+	case core::Status::ok: return 0;
+	case core::Status::invalid: return -EINVAL;
+	case core::Status::no_space: return -ENOSPC;
+	case core::Status::again: return -EAGAIN;
+	case core::Status::not_found: return -ENOENT;
+	case core::Status::exists: return -EEXIST;
+	}
+	return -EINVAL;
+}
+
+}  // namespace iovad::capi

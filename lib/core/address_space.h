@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The tree, its nodes and its lock: who owns which granules of a domain, exactly. Every
+// call takes the lock for one operation, or for a bounded run of them. A plain struct in
+// shared memory.
+//
+// A range is live (handed out, or held by a cache above) or reserved (kept out of
+// circulation). Reserved ranges that touch are one range.
+#pragma once
+
+#include "core/range_tree/range_tree.h"
+#include "core/spin_lock.h"
+
+namespace iovad::core {
+
+inline constexpr Value kLive = 1;
+inline constexpr Value kReserved = 2;
+
+class AddressSpace {
+public:
+	// Longest run of operations under one hold of the lock.
+	static constexpr unsigned kRun = 32;
+
+	struct Totals {
+		uint64_t live_ranges, live_granules, reserved_granules, free_granules, largest_gap;
+		uint64_t allocs, frees, bad_frees, nodes;
+		uint64_t leaves_visited, searches;
+	};
+
+	void init(void *nodes, uint32_t node_count, Pfn first, Pfn end);
+
+	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many, and in status why not all.
+	unsigned alloc_run(uint64_t size, uint64_t align, Pfn limit, Pfn *out, unsigned n,
+			   Status &status);
+	// not_found, and counted, unless exactly this range is live.
+	Status free(Pfn start, uint64_t size);
+	// Returns how many of the n <= kRun were live and are free now.
+	unsigned free_run(uint64_t size, const Pfn *starts, unsigned n);
+
+	// exists: a part is live. again: no node. Else [start, end) is reserved.
+	Status reserve(Pfn start, Pfn end);
+	// not_found: a part is not reserved.
+	Status unreserve(Pfn start, Pfn end);
+
+	Extent find(Pfn pfn);
+	// The first live range at or above pfn; value 0: there is none.
+	Extent next_live(Pfn pfn);
+	Totals totals();
+
+	SpinLock &lock() { return lock_; }
+	// With the lock held.
+	bool verify_locked(FILE *why) const;
+	Extent find_locked(Pfn pfn) const { return tree_.find(pfn); }
+
+private:
+	Status free_locked(Pfn start, uint64_t size);
+
+	SpinLock lock_;
+	NodePool pool_;
+	RangeTree tree_;
+	uint64_t reserved_ranges_, reserved_granules_;
+	uint64_t allocs_, frees_, bad_frees_;
+};
+
+}  // namespace iovad::core

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The cold side of taking and giving back: what the hot paths in domain.h hand over.
+#include "core/domain.h"
+
+#include <algorithm>
+
+namespace iovad::core {
+
+struct Domain::Request {
+	uint64_t granules;  // occupied
+	uint64_t align;
+	uint64_t limit;     // bytes, inside the domain
+	Pfn limit_pfn;
+	Bin bin;
+	bool cached;
+};
+
+Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
+{
+	const Geometry &g = state->config.geometry;
+	shift_ = g.shift;
+	border_ = g.zone_border();
+	// No limit reaches all of a zone that is not there.
+	zone_last_[0] = border_ ? border_ - 1 : ~uint64_t{0};
+	zone_last_[1] = g.last_byte();
+	cached_granules_ = state->config.cached ? kCachedGranules : 0;
+	for (uint64_t i = 0; i < kCachedGranules; ++i)
+		class_table_[i] = static_cast<uint8_t>(class_of(i + 1));
+	for (Bin bin{0}; bin.index < kBins; ++bin.index) {
+		const uint64_t first = bin.zone() == 1 ? std::max(border_, g.first_byte()) : g.first_byte();
+		const uint64_t last = zone_last_[bin.zone()];
+		const uint64_t mask = g.bytes(bin.granules()) - 1;
+		const bool exists = (bin.zone() == 1 || border_ != 0) && last - first >= mask;
+		// None: a single place that no alignment allows.
+		blocks_[bin.index] = exists ? Blocks{mask, first, last - first - mask}
+					    : Blocks{mask, ~uint64_t{0}, 0};
+	}
+	for (auto &cache : cache_)
+		cache.store(nullptr, std::memory_order_relaxed);
+}
+
+Domain::~Domain()
+{
+	for (unsigned lcore = 0; lcore < kMaxLcores; ++lcore)
+		release_lcore(lcore);
+}
+
+Status Domain::check(uint64_t len, uint64_t limit, Request &r) const
+{
+	const Geometry &g = geometry();
+	const uint64_t granules = len >> shift_;
+	if (len == 0 || !g.whole(len) || granules > g.end - g.first || limit < g.first_byte())
+		return Status::invalid;
+	r.granules = block_of(granules);
+	r.align = std::bit_ceil(granules);
+	r.limit = std::min(limit, g.last_byte());
+	r.limit_pfn = g.limit_pfn(r.limit);
+	r.cached = granules <= cached_granules_;
+	if (r.cached) {
+		// A limit inside the high zone still is that zone's: see alloc_cached().
+		r.bin = Bin::of(class_of(granules), limit > zone_last_[0] || border_ == 0);
+	}
+	return Status::ok;
+}
+
+Status Domain::failed(Status status)
+{
+	if (status == Status::no_space)
+		state_->fail_nospace.fetch_add(1, std::memory_order_relaxed);
+	if (status == Status::again)
+		state_->fail_again.fetch_add(1, std::memory_order_relaxed);
+	return status;
+}
+
+// The cache of this lcore, given to it now if it had none; else the shared one, locked.
+template <class Use> Status Domain::with_cache(unsigned lcore, Use use)
+{
+	if (lcore != kNoLcore) {
+		LcoreCache *cache = cache_of(lcore);
+		if (!cache)
+			cache = claim_cache(lcore);
+		if (cache)
+			return use(*cache);
+	}
+	LockGuard guard(state_->shared_lock);
+	return use(state_->shared);
+}
+
+LcoreCache *Domain::claim_cache(unsigned lcore)
+{
+	LockGuard guard(state_->caches_lock);
+	for (uint32_t i = 0; i < state_->config.caches; ++i) {
+		LcoreCache &cache = state_->caches[i];
+		if (cache.owner != 0)
+			continue;
+		cache.owner = uint64_t{pid_} << 32 | (lcore + 1);
+		cache_[lcore + 1].store(&cache, std::memory_order_relaxed);
+		return &cache;
+	}
+	return nullptr;
+}
+
+// ---- taking ----
+
+Status Domain::alloc_slow(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n)
+{
+	Request r;
+	const Status status = check(len, limit, r);
+	if (status != Status::ok)
+		return status;
+	if (!r.cached)
+		return failed(alloc_from_tree(nullptr, r, iovas, n));
+	return failed(with_cache(lcore, [&](LcoreCache &cache) { return alloc_cached(cache, r, iovas, n); }));
+}
+
+Status Domain::alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas, unsigned n)
+{
+	unsigned done = 0;
+	if (r.limit >= zone_last_[r.bin.zone()]) {
+		done = cache.get_run(state_->depot, r.bin, iovas, n);
+	} else {
+		// Some address of the zone may lie above the limit. Only the top of the loaded
+		// magazine is looked at; the tree knows exactly.
+		const auto below = [&](uint64_t iova) { return iova + (geometry().bytes(r.granules) - 1) <= r.limit; };
+		while (done < n && cache.get_if(r.bin, iovas[done], below))
+			++done;
+	}
+	if (done == n)
+		return Status::ok;
+	const Status status = alloc_from_tree(&cache, r, iovas + done, n - done);
+	if (status != Status::ok)
+		free_cached(cache, r.bin.klass(), iovas, done);
+	return status;
+}
+
+// All n or none. With a cache, a few more are taken under the same lock for what comes
+// next, as many as it has room for.
+Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n)
+{
+	constexpr unsigned kAhead = 16;
+	AddressSpace &space = state_->space;
+	bool reclaimed = false;
+	unsigned done = 0;
+	while (done < n) {
+		Pfn run[AddressSpace::kRun];
+		const unsigned want = std::min(n - done, AddressSpace::kRun);
+		unsigned ahead = 0;
+		if (cache && !reclaimed && r.limit >= zone_last_[r.bin.zone()]) {
+			ahead = std::min({kAhead, AddressSpace::kRun - want,
+					  static_cast<unsigned>(kCachedGranules / r.granules),
+					  cache->room(state_->depot, r.bin)});
+		}
+		Status status;
+		const unsigned got =
+			space.alloc_run(r.granules, r.align, r.limit_pfn, run, want + ahead, status);
+		const unsigned taken = std::min(got, want);
+		for (unsigned i = 0; i < taken; ++i)
+			iovas[done++] = geometry().bytes(run[i]);
+		if (got > want) {
+			// Turned round: the highest is handed out next.
+			uint64_t rest[AddressSpace::kRun];
+			for (unsigned i = want; i < got; ++i)
+				rest[got - 1 - i] = geometry().bytes(run[i]);
+			free_cached(*cache, r.bin.klass(), rest, got - want);
+		}
+		if (taken == want)
+			continue;
+		if (reclaimed || state_->depot.nothing_granted()) {
+			for (unsigned i = 0; i < done; ++i)
+				space.free(geometry().pfn(iovas[i]), r.granules);
+			return status;
+		}
+		reclaim();
+		reclaimed = true;
+	}
+	return Status::ok;
+}
+
+Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova)
+{
+	Request r;
+	const Status status = check(len, limit, r);
+	if (status != Status::ok || !std::has_single_bit(align) || !geometry().whole(align))
+		return Status::invalid;
+	r.granules = len >> shift_;
+	r.align = align >> shift_;
+	return failed(alloc_from_tree(nullptr, r, &iova, 1));
+}
+
+// ---- giving back ----
+
+Status Domain::free_slow(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n)
+{
+	const Geometry &g = geometry();
+	const uint64_t granules = len >> shift_;
+	if (len == 0 || !g.whole(len) || granules > g.end - g.first)
+		return Status::invalid;
+	const uint64_t block = block_of(granules), align_mask = g.bytes(std::bit_ceil(granules)) - 1;
+	for (unsigned i = 0; i < n; ++i) {
+		if ((iovas[i] & align_mask) != 0 || !g.holds(iovas[i], g.bytes(block)))
+			return Status::invalid;
+	}
+	if (granules > cached_granules_)
+		return free_to_tree(block, iovas, n);
+	const unsigned klass = class_of(granules);
+	return with_cache(lcore, [&](LcoreCache &cache) { return free_cached(cache, klass, iovas, n); });
+}
+
+// Runs that share a zone go to the magazines of that zone; what they cannot take goes to
+// the tree.
+Status Domain::free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n)
+{
+	Depot &depot = state_->depot;
+	Status status = Status::ok;
+	for (unsigned begin = 0, end; begin < n; begin = end) {
+		const Bin bin = Bin::of(klass, iovas[begin] >= border_);
+		for (end = begin + 1; end < n && (iovas[end] >= border_) == bin.zone(); ++end)
+			;
+		unsigned done = begin;
+		Magazine *overflow;
+		do {
+			done += cache.put_run(depot, bin, iovas + done, end - done, overflow);
+			if (overflow)
+				empty_magazine(*overflow);
+		} while (overflow && done < end);
+		if (done < end && free_to_tree(bin.granules(), iovas + done, end - done) != Status::ok)
+			status = Status::not_found;
+		if (Magazine *surplus = depot.take_surplus(bin)) [[unlikely]]
+			empty_magazine(*surplus);
+	}
+	return status;
+}
+
+Status Domain::free_to_tree(uint64_t granules, const uint64_t *iovas, unsigned n)
+{
+	unsigned freed = 0;
+	for (unsigned i = 0; i < n;) {
+		Pfn run[AddressSpace::kRun];
+		unsigned count = 0;
+		for (; count < AddressSpace::kRun && i < n; ++i)
+			run[count++] = geometry().pfn(iovas[i]);
+		freed += state_->space.free_run(granules, run, count);
+	}
+	return freed == n ? Status::ok : Status::not_found;
+}
+
+Status Domain::free_range(uint64_t iova, uint64_t len)
+{
+	if (!geometry().holds(iova, len))
+		return Status::invalid;
+	return state_->space.free(geometry().pfn(iova), len >> shift_);
+}
+
+// ---- reserving ----
+
+Status Domain::reserve(uint64_t iova, uint64_t len)
+{
+	if (!geometry().holds(iova, len))
+		return Status::invalid;
+	const Pfn start = geometry().pfn(iova), end = start + (len >> shift_);
+	Status status = state_->space.reserve(start, end);
+	if (status != Status::ok && !state_->depot.nothing_granted()) {
+		// What is in the way, or the node that is missing, may be in a cache.
+		reclaim();
+		status = state_->space.reserve(start, end);
+	}
+	return status == Status::again ? failed(status) : status;
+}
+
+Status Domain::unreserve(uint64_t iova, uint64_t len)
+{
+	if (!geometry().holds(iova, len))
+		return Status::invalid;
+	const Pfn start = geometry().pfn(iova);
+	const Status status = state_->space.unreserve(start, start + (len >> shift_));
+	return status == Status::again ? failed(status) : status;
+}
+
+Extent Domain::find(uint64_t iova) const
+{
+	const Pfn pfn = geometry().pfn(iova);
+	if (pfn < geometry().first || pfn >= geometry().end)
+		return {pfn, pfn, 0};
+	return state_->space.find(pfn);
+}
+
+}  // namespace iovad::core

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A domain: caches in front of the depot in front of the address space.
+//
+//   alloc, free          this lcore's cache -> depot -> address space (the tree)
+//   alloc_range, ...     the address space
+//
+// DomainState lies in memory that processes share at one address: plain data, atomics
+// and locks, pointers only into itself. Domain is one process's handle to it: which
+// cache serves which of its lcores. Two processes that run lcores of the same number
+// have caches of their own.
+//
+// The environment is passed in: memory by the creator, the lcore id by every caller.
+// Threads without an lcore (kNoLcore) share one cache under a lock.
+//
+// Exhaustion. When the tree has no room, everything that caches hold goes back to it
+// (reclaim()), and the request is tried once more before it fails. Caches of other
+// lcores are revoked for that time, not stopped.
+//
+// Lock order: caches_lock, shared_lock, reclaim_lock, then one of: a shelf of the depot,
+// its pool, the space. An lcore inside its cache takes locks of the depot only.
+#pragma once
+
+#include "core/address_space.h"
+#include "core/lcore_cache.h"
+
+namespace iovad::core {
+
+inline constexpr unsigned kMaxLcores = 256;
+inline constexpr unsigned kNoLcore = ~0u;
+
+struct DomainConfig {
+	Geometry geometry;
+	uint64_t max_ranges;
+	uint32_t caches;         // lcores of all processes that can have a cache
+	uint32_t magazines;
+	unsigned cache_percent;  // of each zone
+	bool cached;
+};
+
+struct DomainStats {
+	uint64_t live_ranges, live_granules, cached_ranges, cached_granules;
+	uint64_t reserved_granules, free_granules, largest_gap;
+	uint64_t tree_nodes;
+	uint64_t cache_hits, depot_hits, tree_allocs, tree_frees;
+	uint64_t fail_nospace, fail_again, reclaims, bad_frees;
+	uint64_t leaves_visited, searches;
+};
+
+struct DomainState {
+	DomainConfig config;
+	AddressSpace space;
+	Depot depot;
+	SpinLock caches_lock;   // owners of caches
+	SpinLock shared_lock;   // the shared cache
+	SpinLock reclaim_lock;  // one reclaimer at a time
+	std::atomic<uint64_t> fail_nospace, fail_again, reclaims;
+	Magazine none;
+	LcoreCache shared;
+	LcoreCache *caches;     // config.caches of them
+
+	// Bytes that format() wants, aligned to 64.
+	static size_t bytes(const DomainConfig &config);
+	static DomainState *format(void *memory, const DomainConfig &config);
+};
+
+class Domain {
+public:
+	// pid tells this process from others that share the state.
+	Domain(DomainState *state, uint32_t pid);
+	// Gives back what this process's caches hold.
+	~Domain();
+	Domain(const Domain &) = delete;
+	Domain &operator=(const Domain &) = delete;
+
+	// Bytes. See iovad.h for what each does. lcore: below kMaxLcores, or kNoLcore.
+	Status alloc(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova)
+	{
+		LcoreCache *cache = cache_of(lcore);
+		const uint64_t granules = granules_of(len);
+		// The high zone for who reaches all of it, the low one for who reaches that.
+		const unsigned zone = limit >= zone_last_[1];
+		if (granules - 1 < cached_granules_ && limit >= zone_last_[0] && cache) [[likely]] {
+			const Bin bin = Bin::of(class_table_[granules - 1], zone);
+			if (cache->get(bin, iova)) [[likely]]
+				return Status::ok;
+		}
+		return alloc_slow(lcore, len, limit, &iova, 1);
+	}
+
+	Status free(unsigned lcore, uint64_t iova, uint64_t len)
+	{
+		LcoreCache *cache = cache_of(lcore);
+		const uint64_t granules = granules_of(len);
+		if (granules - 1 < cached_granules_ && cache) [[likely]] {
+			const Bin bin = Bin::of(class_table_[granules - 1], iova >= border_);
+			const Blocks &blocks = blocks_[bin.index];
+			if ((iova & blocks.mask) == 0 && iova - blocks.first <= blocks.span &&
+			    cache->put(bin, iova)) [[likely]]
+				return Status::ok;
+		}
+		return free_slow(lcore, &iova, len, 1);
+	}
+
+	// n times the same. alloc_bulk() is all or nothing.
+	Status alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n)
+	{
+		LcoreCache *cache = cache_of(lcore);
+		const uint64_t granules = granules_of(len);
+		const unsigned zone = limit >= zone_last_[1];
+		if (granules - 1 < cached_granules_ && limit >= zone_last_[0] && cache) [[likely]] {
+			const Bin bin = Bin::of(class_table_[granules - 1], zone);
+			if (cache->get_bulk(bin, iovas, n)) [[likely]]
+				return Status::ok;
+		}
+		return alloc_slow(lcore, len, limit, iovas, n);
+	}
+
+	Status free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n)
+	{
+		LcoreCache *cache = cache_of(lcore);
+		const uint64_t granules = granules_of(len);
+		if (granules - 1 < cached_granules_ && cache && n != 0) [[likely]] {
+			const Bin bin = Bin::of(class_table_[granules - 1], iovas[0] >= border_);
+			if (blocks_[bin.index].hold_all(iovas, n) && cache->put_bulk(bin, iovas, n)) [[likely]]
+				return Status::ok;
+		}
+		return free_slow(lcore, iovas, len, n);
+	}
+
+	Status alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova);
+	Status free_range(uint64_t iova, uint64_t len);
+	Status reserve(uint64_t iova, uint64_t len);
+	Status unreserve(uint64_t iova, uint64_t len);
+	Extent find(uint64_t iova) const;  // value 0: free, or outside
+
+	// This lcore goes away, or its thread ends: what its cache holds goes back.
+	void release_lcore(unsigned lcore);
+	// What all caches and the depot hold goes back to the tree. Returns addresses moved.
+	uint64_t reclaim();
+
+	bool verify(FILE *why);
+	DomainStats stats() const;
+	const Geometry &geometry() const { return state_->config.geometry; }
+	AddressSpace &space() const { return state_->space; }
+
+private:
+	// The blocks of one bin: where their first byte may lie.
+	struct Blocks {
+		uint64_t mask;   // bytes of a block, less one
+		uint64_t first;
+		uint64_t span;   // from the first of them to the last
+
+		// May say no where it is yes: differences are taken for signed.
+		bool hold_all(const uint64_t *iovas, unsigned n) const
+		{
+			uint64_t bits = 0, sign = 0;
+			for (unsigned i = 0; i < n; ++i) {
+				const uint64_t offset = iovas[i] - first;
+				bits |= iovas[i];
+				sign |= offset | (span - offset);
+			}
+			return (bits & mask) == 0 && static_cast<int64_t>(sign) >= 0;
+		}
+	};
+
+	LcoreCache *cache_of(unsigned lcore) const
+	{
+		return cache_[lcore + 1].load(std::memory_order_relaxed);
+	}
+	// A length that is no multiple of the granule comes out huge.
+	uint64_t granules_of(uint64_t len) const { return std::rotr(len, static_cast<int>(shift_)); }
+
+	struct Request;
+	Status check(uint64_t len, uint64_t limit, Request &r) const;
+	Status alloc_slow(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n);
+	Status free_slow(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n);
+	Status alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas, unsigned n);
+	Status alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n);
+	Status free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n);
+	Status free_to_tree(uint64_t granules, const uint64_t *iovas, unsigned n);
+	Status failed(Status status);
+	template <class Use> Status with_cache(unsigned lcore, Use use);
+	LcoreCache *claim_cache(unsigned lcore);
+	bool quiesce(LcoreCache &cache) const;
+	void empty_magazine(Magazine &m);
+	template <class Visit> void for_each_cache(Visit visit) const;
+
+	// Read by the hot paths, written never.
+	unsigned shift_;
+	uint64_t cached_granules_;    // longest request that goes to caches; 0: none does
+	uint64_t border_;             // where the high zone begins
+	uint64_t zone_last_[kZones];  // a limit that reaches all of the zone is at least this
+	uint8_t class_table_[kCachedGranules];
+	Blocks blocks_[kBins];
+	// By lcore + 1, so that kNoLcore needs no test; null until the first request.
+	std::atomic<LcoreCache *> cache_[kMaxLcores + 1];
+
+	DomainState *state_;
+	uint32_t pid_;
+};
+
+}  // namespace iovad::core

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What concerns all caches of a domain at once: reclaim, an lcore that leaves, counting,
+// checking.
+#include <algorithm>
+#include <cinttypes>
+#include <vector>
+
+#include "core/domain.h"
+
+namespace iovad::core {
+
+template <class Visit> void Domain::for_each_cache(Visit visit) const
+{
+	for (uint32_t i = 0; i < state_->config.caches; ++i)
+		visit(state_->caches[i]);
+	visit(state_->shared);
+}
+
+// After revoke() and heavy(): wait until the owner is outside. It is inside for some
+// nanoseconds, or off the CPU; the wait is bounded all the same, for it may be dead.
+bool Domain::quiesce(LcoreCache &cache) const
+{
+	constexpr unsigned kSpins = 2000, kYields = 1000;
+	for (unsigned i = 0; cache.busy(); ++i) {
+		if (i < kSpins)
+			cpu_relax();
+		else if (i < kSpins + kYields)
+			sched_yield();
+		else
+			return false;
+	}
+	return true;
+}
+
+void Domain::empty_magazine(Magazine &m)
+{
+	if (!m.empty())
+		free_to_tree(m.bin().granules(), m.address, m.count());
+	m.set_count(0);
+	state_->depot.put_back(&m);
+}
+
+uint64_t Domain::reclaim()
+{
+	LockGuard guard(state_->reclaim_lock);
+	MagazineList all;
+	bool any = false;
+	for_each_cache([&](LcoreCache &cache) {
+		if (cache.holds_any()) {
+			cache.revoke();
+			any = true;
+		}
+	});
+	if (any)
+		asymmetric_fence::heavy();
+	for_each_cache([&](LcoreCache &cache) {
+		if (!cache.revoked())
+			return;
+		if (quiesce(cache))
+			cache.detach_all(all);
+		cache.restore();
+	});
+	state_->depot.take_all(all);
+	uint64_t moved = 0;
+	while (Magazine *m = all.pop()) {
+		moved += m->count();
+		empty_magazine(*m);
+	}
+	state_->reclaims.fetch_add(1, std::memory_order_relaxed);
+	return moved;
+}
+
+void Domain::release_lcore(unsigned lcore)
+{
+	LcoreCache *cache = cache_of(lcore);
+	if (!cache)
+		return;
+	MagazineList all;
+	{
+		LockGuard guard(state_->reclaim_lock);
+		cache->revoke();
+		asymmetric_fence::heavy();
+		const bool quiet = quiesce(*cache);
+		if (quiet)
+			cache->detach_all(all);
+		cache->restore();
+		if (!quiet)
+			return;
+	}
+	cache_[lcore + 1].store(nullptr, std::memory_order_relaxed);
+	while (Magazine *m = all.pop())
+		empty_magazine(*m);
+	LockGuard guard(state_->caches_lock);
+	cache->owner = 0;
+}
+
+DomainStats Domain::stats() const
+{
+	const AddressSpace::Totals t = state_->space.totals();
+	DomainStats s = {};
+	const auto add = [&](const Magazine &m) {
+		s.cached_ranges += m.count();
+		s.cached_granules += m.count() * m.bin().granules();
+	};
+	for_each_cache([&](const LcoreCache &cache) {
+		s.cache_hits += cache.hits();
+		s.depot_hits += cache.depot_hits();
+		cache.for_each(add);
+	});
+	state_->depot.for_each_full(add);
+	// While lcores move addresses a sum may be off by those in flight.
+	s.live_ranges = t.live_ranges - std::min(t.live_ranges, s.cached_ranges);
+	s.live_granules = t.live_granules - std::min(t.live_granules, s.cached_granules);
+	s.reserved_granules = t.reserved_granules;
+	s.free_granules = t.free_granules;
+	s.largest_gap = t.largest_gap;
+	s.tree_nodes = t.nodes;
+	s.tree_allocs = t.allocs;
+	s.tree_frees = t.frees;
+	s.bad_frees = t.bad_frees;
+	s.leaves_visited = t.leaves_visited;
+	s.searches = t.searches;
+	s.fail_nospace = state_->fail_nospace.load(std::memory_order_relaxed);
+	s.fail_again = state_->fail_again.load(std::memory_order_relaxed);
+	s.reclaims = state_->reclaims.load(std::memory_order_relaxed);
+	return s;
+}
+
+// Beyond the tree: every cached address is a live range of its class in the tree, no
+// address is cached twice, and what caches may hold stays within their share.
+bool Domain::verify(FILE *why)
+{
+	struct Cached {
+		Pfn start;
+		uint64_t granules;
+	};
+	std::vector<Cached> cached;
+	bool good = true;
+	const auto fail = [&](const char *what, Pfn pfn) {
+		good = false;
+		if (why)
+			std::fprintf(why, "caches: %s at %" PRIx64 "\n", what, geometry().bytes(pfn));
+	};
+	const auto collect = [&](const Magazine &m) {
+		if (m.count() > m.capacity)
+			fail("magazine over its capacity", 0);
+		for (unsigned i = 0; i < m.count(); ++i) {
+			cached.push_back({geometry().pfn(m.address[i]), m.bin().granules()});
+			if (geometry().zone_of(m.address[i]) != m.bin().zone())
+				fail("address in the wrong zone", geometry().pfn(m.address[i]));
+		}
+	};
+	LockGuard reclaim_guard(state_->reclaim_lock);
+	for_each_cache([](LcoreCache &cache) { cache.revoke(); });
+	asymmetric_fence::heavy();
+	for_each_cache([&](LcoreCache &cache) {
+		if (quiesce(cache))
+			cache.for_each(collect);
+		else
+			fail("an lcore stays inside its cache", 0);
+	});
+	state_->depot.for_each_full(collect);
+	{
+		LockGuard guard(state_->space.lock());
+		good &= state_->space.verify_locked(why);
+		for (const Cached &c : cached) {
+			if (state_->space.find_locked(c.start) != Extent{c.start, c.start + c.granules, kLive})
+				fail("cached address is not a live range", c.start);
+		}
+	}
+	for_each_cache([](LcoreCache &cache) { cache.restore(); });
+	std::sort(cached.begin(), cached.end(),
+		  [](const Cached &a, const Cached &b) { return a.start < b.start; });
+	for (size_t i = 1; i < cached.size(); ++i) {
+		if (cached[i].start == cached[i - 1].start)
+			fail("address cached twice", cached[i].start);
+	}
+	for (unsigned zone = 0; zone < kZones; ++zone) {
+		const Depot::Charge charge = state_->depot.charge(zone);
+		if (charge.used > charge.most)
+			fail("caches exceed their share of zone", zone);
+	}
+	return good;
+}
+
+}  // namespace iovad::core

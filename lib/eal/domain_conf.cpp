@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/domain_conf.h"
+
+#include <cctype>
+#include <cerrno>
+#include <cinttypes>
+#include <cstring>
+
+#include <rte_lcore.h>
+
+#include "core/asymmetric_fence.h"
+#include "eal/log.h"
+
+namespace iovad::eal {
+
+namespace {
+
+constexpr uint64_t kDefaultGranule = 4096, kLargestGranule = uint64_t{1} << 30;
+constexpr uint64_t kDefaultLast = (uint64_t{1} << 48) - 1;
+constexpr uint64_t kDefaultRanges = 65536, kMostRanges = uint64_t{1} << 30;
+constexpr unsigned kDefaultCachePercent = 12, kMostCachePercent = 50;
+constexpr uint32_t kKnownFlags = IOVAD_DOMAIN_F_NO_CACHE | IOVAD_DOMAIN_F_DEBUG;
+
+int bad_flags(uint32_t flags)
+{
+	IOVAD_LOG(ERR, "flags 0x%x: unknown ones among them; known are 0x%x", flags, kKnownFlags);
+	return EINVAL;
+}
+
+int check_backend(const iovad_domain_conf &conf)
+{
+	switch (conf.backend) {
+	case IOVAD_BACKEND_NONE:
+		return 0;
+	case IOVAD_BACKEND_SOFT:
+	case IOVAD_BACKEND_VFIO:
+		IOVAD_LOG(ERR, "backend %d is not part of this version; use IOVAD_BACKEND_NONE",
+			  static_cast<int>(conf.backend));
+		return ENOTSUP;
+	}
+	IOVAD_LOG(ERR, "backend %d is unknown", static_cast<int>(conf.backend));
+	return EINVAL;
+}
+
+int check_window(const iovad_domain_conf &conf, core::Geometry &geometry)
+{
+	const uint64_t granule = conf.granule ? conf.granule : kDefaultGranule;
+	if (!std::has_single_bit(granule) || granule < kDefaultGranule || granule > kLargestGranule) {
+		IOVAD_LOG(ERR, "granule %" PRIu64 ": must be a power of two from 4 KiB to 1 GiB", granule);
+		return EINVAL;
+	}
+	const uint64_t last = conf.iova_last ? conf.iova_last : kDefaultLast;
+	geometry = core::Geometry::of(granule, conf.iova_first, last);
+	if (conf.iova_first > last || geometry.first >= geometry.end) {
+		IOVAD_LOG(ERR, "window 0x%" PRIx64 " - 0x%" PRIx64 " holds no whole granule of %" PRIu64
+			  " bytes (address 0 is never handed out)", conf.iova_first, last, granule);
+		return EINVAL;
+	}
+	return 0;
+}
+
+// Every EAL lcore may keep a few magazines of both zones; the rest is for the depot and
+// for threads and processes that come later. 1 KiB each.
+uint32_t magazines_for(unsigned lcores) { return 64 + 24 * (lcores < 8 ? 8 : lcores); }
+
+}  // namespace
+
+int check_name(const char *name)
+{
+	if (!name || !*name) {
+		IOVAD_LOG(ERR, "a domain needs a name");
+		return EINVAL;
+	}
+	if (std::strlen(name) > IOVAD_NAME_MAX) {
+		IOVAD_LOG(ERR, "name '%s' is longer than %d characters", name, IOVAD_NAME_MAX);
+		return ENAMETOOLONG;
+	}
+	for (const char *c = name; *c; ++c) {
+		if (!std::isalnum(static_cast<unsigned char>(*c)) && !std::strchr("_-.", *c)) {
+			IOVAD_LOG(ERR, "name '%s': only letters, digits, '_', '-' and '.'", name);
+			return EINVAL;
+		}
+	}
+	return 0;
+}
+
+int check_conf(const iovad_domain_conf &conf, core::DomainConfig &out)
+{
+	if (conf.size != sizeof conf) {
+		IOVAD_LOG(ERR, "conf.size is %zu, this library knows %zu: call iovad_domain_conf_init(), "
+			  "build and run with the same version", conf.size, sizeof conf);
+		return EINVAL;
+	}
+	if (const int error = check_name(conf.name))
+		return error;
+	if ((conf.flags & ~kKnownFlags) != 0)
+		return bad_flags(conf.flags);
+	if (const int error = check_backend(conf))
+		return error;
+	if (conf.unmap_policy != IOVAD_UNMAP_STRICT && conf.unmap_policy != IOVAD_UNMAP_LAZY) {
+		IOVAD_LOG(ERR, "unmap_policy %d is unknown", static_cast<int>(conf.unmap_policy));
+		return EINVAL;
+	}
+	if (conf.max_ranges > kMostRanges) {
+		IOVAD_LOG(ERR, "max_ranges %" PRIu64 " exceeds %" PRIu64, conf.max_ranges, kMostRanges);
+		return EINVAL;
+	}
+	if (conf.cache_percent > kMostCachePercent) {
+		IOVAD_LOG(ERR, "cache_percent %u exceeds %u", conf.cache_percent, kMostCachePercent);
+		return EINVAL;
+	}
+	if (const int error = check_window(conf, out.geometry))
+		return error;
+	out.max_ranges = conf.max_ranges ? conf.max_ranges : kDefaultRanges;
+	out.caches = RTE_MAX_LCORE + RTE_MAX_LCORE / 2;  // more than one process's lcores
+	out.magazines = magazines_for(rte_lcore_count());
+	out.cache_percent = conf.cache_percent ? conf.cache_percent : kDefaultCachePercent;
+	out.cached = (conf.flags & (IOVAD_DOMAIN_F_NO_CACHE | IOVAD_DOMAIN_F_DEBUG)) == 0;
+	if (out.cached && !core::asymmetric_fence::enable()) {
+		IOVAD_LOG(WARNING, "%s: the kernel refuses membarrier(2), without which caches cannot be "
+			  "reclaimed: every request goes to the tree", conf.name);
+		out.cached = false;
+	}
+	return 0;
+}
+
+}  // namespace iovad::eal

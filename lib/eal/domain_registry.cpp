@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/domain_registry.h"
+
+#include <cerrno>
+#include <cinttypes>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "core/asymmetric_fence.h"
+#include "eal/domain_conf.h"
+#include "eal/log.h"
+
+namespace iovad::eal {
+
+namespace {
+
+std::mutex handles_mutex;
+iovad_domain *handles;  // of this process
+
+struct ZoneName {
+	char text[RTE_MEMZONE_NAMESIZE];
+
+	explicit ZoneName(const char *name) { std::snprintf(text, sizeof text, "iovad_%s", name); }
+};
+
+uint32_t this_process() { return static_cast<uint32_t>(getpid()); }
+
+bool alive(uint32_t pid) { return kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH; }
+
+bool add_process(SharedDomain &shared, uint32_t pid)
+{
+	core::LockGuard guard(shared.processes_lock);
+	for (uint32_t &slot : shared.processes) {
+		if (slot == 0 || !alive(slot)) {
+			slot = pid;
+			return true;
+		}
+	}
+	return false;
+}
+
+void remove_process(SharedDomain &shared, uint32_t pid)
+{
+	core::LockGuard guard(shared.processes_lock);
+	for (uint32_t &slot : shared.processes) {
+		if (slot == pid)
+			slot = 0;
+	}
+}
+
+uint32_t other_process(SharedDomain &shared, uint32_t pid)
+{
+	core::LockGuard guard(shared.processes_lock);
+	for (const uint32_t slot : shared.processes) {
+		if (slot != 0 && slot != pid && alive(slot))
+			return slot;
+	}
+	return 0;
+}
+
+// An lcore that goes away, an EAL thread at the end or a registered one that
+// unregisters, gives back what its cache held.
+int lcore_comes(unsigned, void *) { return 0; }
+void lcore_goes(unsigned lcore, void *domain)
+{
+	static_cast<iovad_domain *>(domain)->core.release_lcore(lcore);
+}
+
+iovad_domain *fail(int error)
+{
+	rte_errno = error;
+	return nullptr;
+}
+
+// With handles_mutex held.
+iovad_domain *find_handle(const char *name)
+{
+	for (iovad_domain *d = handles; d; d = d->next) {
+		if (std::strcmp(d->shared->name, name) == 0)
+			return d;
+	}
+	return nullptr;
+}
+
+// With handles_mutex held. Null with rte_errno; the memzone is left alone.
+iovad_domain *open_handle(const rte_memzone *zone)
+{
+	auto *shared = static_cast<SharedDomain *>(zone->addr);
+	const uint32_t pid = this_process();
+	std::unique_ptr<iovad_domain> d(new (std::nothrow) iovad_domain(zone, shared, pid));
+	if (!d)
+		return fail(ENOMEM);
+	if (!add_process(*shared, pid)) {
+		IOVAD_LOG(ERR, "%s: %u processes are attached already", shared->name,
+			  SharedDomain::kMaxProcesses);
+		return fail(EAGAIN);
+	}
+	d->lcore_callback = rte_lcore_callback_register(zone->name, lcore_comes, lcore_goes, d.get());
+	if (!d->lcore_callback) {
+		remove_process(*shared, pid);
+		return fail(ENOMEM);
+	}
+	d->next = handles;
+	return handles = d.release();
+}
+
+// With handles_mutex held.
+void close_handle(iovad_domain *d)
+{
+	rte_lcore_callback_unregister(d->lcore_callback);
+	SharedDomain &shared = *d->shared;
+	iovad_domain **link = &handles;
+	while (*link != d)
+		link = &(*link)->next;
+	*link = d->next;
+	delete d;
+	remove_process(shared, this_process());
+}
+
+const rte_memzone *reserve_memzone(const iovad_domain_conf &conf, size_t bytes)
+{
+	const ZoneName name(conf.name);
+	const rte_memzone *zone = rte_memzone_reserve_aligned(name.text, bytes, conf.socket_id,
+							      RTE_MEMZONE_SIZE_HINT_ONLY | RTE_MEMZONE_2MB,
+							      RTE_CACHE_LINE_SIZE);
+	if (zone)
+		return zone;
+	if (rte_errno == EEXIST)
+		IOVAD_LOG(ERR, "%s: a domain of this name exists", conf.name);
+	else
+		IOVAD_LOG(ERR, "%s: no memzone of %zu KiB on socket %d (%s): give EAL more memory, or ask "
+			  "for fewer max_ranges", conf.name, bytes >> 10, conf.socket_id,
+			  rte_strerror(rte_errno));
+	return nullptr;
+}
+
+constexpr unsigned kLeaksShown = 8;
+
+void log_live(const iovad_domain &d, uint64_t count)
+{
+	IOVAD_LOG(ERR, "%s: not destroyed, %" PRIu64 " ranges are live", d.shared->name, count);
+	const core::Geometry &g = d.core.geometry();
+	core::Extent e = d.core.space().next_live(g.first);
+	for (unsigned i = 0; e.value != 0 && i < kLeaksShown; ++i) {
+		IOVAD_LOG(ERR, "%s:   0x%" PRIx64 ", %" PRIu64 " bytes", d.shared->name, g.bytes(e.start),
+			  g.bytes(e.end - e.start));
+		e = d.core.space().next_live(e.end);
+	}
+}
+
+}  // namespace
+
+iovad_domain *create_domain(const iovad_domain_conf &conf)
+{
+	core::DomainConfig config;
+	if (const int error = check_conf(conf, config))
+		return fail(error);
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		IOVAD_LOG(ERR, "%s: domains are created by the primary process; use iovad_domain_lookup()",
+			  conf.name);
+		return fail(E_RTE_SECONDARY);
+	}
+	std::lock_guard guard(handles_mutex);
+	const size_t bytes = sizeof(SharedDomain) + core::DomainState::bytes(config);
+	const rte_memzone *zone = reserve_memzone(conf, bytes);
+	if (!zone)
+		return nullptr;
+	auto *shared = new (zone->addr) SharedDomain{};
+	shared->bytes = bytes;
+	shared->flags = conf.flags;
+	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
+	shared->state = core::DomainState::format(shared + 1, config);
+	iovad_domain *d = open_handle(zone);
+	if (!d) {
+		const int error = rte_errno;
+		rte_memzone_free(zone);
+		return fail(error);
+	}
+	// Release: a secondary that sees the magic sees the domain behind it.
+	std::atomic_ref(shared->magic).store(SharedDomain::kMagic, std::memory_order_release);
+	const core::Geometry &g = config.geometry;
+	IOVAD_LOG(INFO, "%s: 0x%" PRIx64 " - 0x%" PRIx64 ", granule %" PRIu64 ", %zu KiB, %s tree code",
+		  conf.name, g.first_byte(), g.last_byte(), g.granule, bytes >> 10,
+		  core::isa_name(core::current_isa()));
+	return d;
+}
+
+iovad_domain *lookup_domain(const char *name)
+{
+	if (!name)
+		return fail(EINVAL);
+	if (std::strlen(name) > IOVAD_NAME_MAX)
+		return fail(ENOENT);
+	std::lock_guard guard(handles_mutex);
+	if (iovad_domain *d = find_handle(name))
+		return d;
+	const rte_memzone *zone = rte_memzone_lookup(ZoneName(name).text);
+	if (!zone)
+		return fail(ENOENT);
+	auto *shared = static_cast<SharedDomain *>(zone->addr);
+	// Acquire pairs with the release in create_domain().
+	const uint64_t magic = std::atomic_ref(shared->magic).load(std::memory_order_acquire);
+	if (magic != SharedDomain::kMagic || zone->len < shared->bytes) {
+		IOVAD_LOG(ERR, "%s: made by another version of iovad", name);
+		return fail(EPROTO);
+	}
+	if (shared->state->config.cached && !core::asymmetric_fence::enable()) {
+		IOVAD_LOG(ERR, "%s: this process may not call membarrier(2), which the domain's caches need",
+			  name);
+		return fail(EPROTO);
+	}
+	return open_handle(zone);
+}
+
+int destroy_domain(iovad_domain *d)
+{
+	std::lock_guard guard(handles_mutex);
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		close_handle(d);
+		return 0;
+	}
+	if (const uint32_t pid = other_process(*d->shared, this_process())) {
+		IOVAD_LOG(ERR, "%s: not destroyed, process %u is attached", d->shared->name, pid);
+		return -EBUSY;
+	}
+	d->core.reclaim();
+	const uint64_t live = d->core.space().totals().live_ranges;
+	if (live != 0) {
+		log_live(*d, live);
+		return -EBUSY;
+	}
+	const rte_memzone *zone = d->memzone;
+	close_handle(d);
+	// A lookup that races with this sees a zone that is no domain.
+	std::atomic_ref(static_cast<SharedDomain *>(zone->addr)->magic).store(0, std::memory_order_relaxed);
+	rte_memzone_free(zone);
+	return 0;
+}
+
+}  // namespace iovad::eal
