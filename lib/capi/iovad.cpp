@@ -17,6 +17,12 @@ using iovad::core::Status;
 namespace {
 
 // A free that found nothing: in debug mode the caller is told where it stands.
+[[gnu::noinline]] int alloc_slow(iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
+				 unsigned n)
+{
+	return negative_errno(d->core.alloc_bulk(rte_lcore_id(), len, limit, iovas, n));
+}
+
 [[gnu::cold]] int bad_free(const iovad_domain *d, Status status, rte_iova_t iova, uint64_t len)
 {
 	if (d->shared->flags & IOVAD_DOMAIN_F_DEBUG) {
@@ -32,6 +38,17 @@ namespace {
 				  g.bytes(e.end - e.start));
 	}
 	return negative_errno(status);
+}
+
+[[gnu::noinline]] int free_slow(iovad_domain *d, const rte_iova_t *iovas, uint64_t len, unsigned n)
+{
+	const Status status = d->core.free_bulk(rte_lcore_id(), iovas, len, n);
+	return status == Status::ok ? 0 : bad_free(d, status, n != 0 ? iovas[0] : 0, len);
+}
+
+[[gnu::noinline]] int free_one_slow(iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	return free_slow(d, &iova, len, 1);
 }
 
 }  // namespace
@@ -65,35 +82,32 @@ int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t
 {
 	if (!d || !iova) [[unlikely]]
 		return -EINVAL;
-	return negative_errno(d->core.alloc(rte_lcore_id(), len, limit, *iova));
+	return d->core.try_alloc(rte_lcore_id(), len, limit, *iova) ? 0
+								    : alloc_slow(d, len, limit, iova, 1);
 }
 
 int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	if (!d) [[unlikely]]
 		return -EINVAL;
-	const Status status = d->core.free(rte_lcore_id(), iova, len);
-	if (status != Status::ok) [[unlikely]]
-		return bad_free(d, status, iova, len);
-	return 0;
+	return d->core.try_free(rte_lcore_id(), iova, len) ? 0 : free_one_slow(d, iova, len);
 }
 
 int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
 		     unsigned int n)
 {
-	if (!d || (!iovas && n != 0)) [[unlikely]]
-		return -EINVAL;
-	return negative_errno(d->core.alloc_bulk(rte_lcore_id(), len, limit, iovas, n));
+	if (!d || !iovas) [[unlikely]]
+		return d && n == 0 ? 0 : -EINVAL;
+	return d->core.try_alloc_bulk(rte_lcore_id(), len, limit, iovas, n)
+		       ? 0
+		       : alloc_slow(d, len, limit, iovas, n);
 }
 
 int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len, unsigned int n)
 {
-	if (!d || (!iovas && n != 0)) [[unlikely]]
-		return -EINVAL;
-	const Status status = d->core.free_bulk(rte_lcore_id(), iovas, len, n);
-	if (status != Status::ok) [[unlikely]]
-		return bad_free(d, status, n != 0 ? iovas[0] : 0, len);
-	return 0;
+	if (!d || !iovas) [[unlikely]]
+		return d && n == 0 ? 0 : -EINVAL;
+	return d->core.try_free_bulk(rte_lcore_id(), iovas, len, n) ? 0 : free_slow(d, iovas, len, n);
 }
 
 int iovad_alloc_range(struct iovad_domain *d, uint64_t len, uint64_t align, uint64_t limit,

@@ -35,8 +35,9 @@ Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
 		blocks_[bin.index] = exists ? Blocks{mask, first, last - first - mask}
 					    : Blocks{mask, ~uint64_t{0}, 0};
 	}
+	absent_.init(&state->none);
 	for (auto &cache : cache_)
-		cache.store(nullptr, std::memory_order_relaxed);
+		cache.store(&absent_, std::memory_order_relaxed);
 }
 
 Domain::~Domain()
@@ -77,9 +78,9 @@ template <class Use> Status Domain::with_cache(unsigned lcore, Use use)
 {
 	if (lcore != kNoLcore) {
 		LcoreCache *cache = cache_of(lcore);
-		if (!cache)
+		if (cache == &absent_)
 			cache = claim_cache(lcore);
-		if (cache)
+		if (cache != &absent_)
 			return use(*cache);
 	}
 	LockGuard guard(state_->shared_lock);
@@ -97,12 +98,12 @@ LcoreCache *Domain::claim_cache(unsigned lcore)
 		cache_[lcore + 1].store(&cache, std::memory_order_relaxed);
 		return &cache;
 	}
-	return nullptr;
+	return &absent_;
 }
 
 // ---- taking ----
 
-Status Domain::alloc_slow(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n)
+Status Domain::alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n)
 {
 	Request r;
 	const Status status = check(len, limit, r);
@@ -189,7 +190,7 @@ Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_
 
 // ---- giving back ----
 
-Status Domain::free_slow(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n)
+Status Domain::free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n)
 {
 	const Geometry &g = geometry();
 	const uint64_t granules = len >> shift_;

@@ -72,61 +72,61 @@ public:
 	Domain(const Domain &) = delete;
 	Domain &operator=(const Domain &) = delete;
 
-	// Bytes. See iovad.h for what each does. lcore: below kMaxLcores, or kNoLcore.
+	// The hot half of each operation: true, or nothing happened and the cold half, of
+	// the same name without try_, has to do it. Apart, so that a caller can leave the
+	// cold half to a tail call. lcore: below kMaxLcores, or kNoLcore.
+	bool try_alloc(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova) const
+	{
+		const uint64_t granules = granules_of(len);
+		if (granules - 1 >= cached_granules_) [[unlikely]]
+			return false;
+		const unsigned klass = class_table_[granules - 1];
+		// The high zone for who reaches all of it, the low one for who reaches that: a
+		// branch, since who asks on one lcore mostly asks with one limit.
+		if (limit >= zone_last_[1]) [[likely]]
+			return cache_of(lcore)->get(Bin::of(klass, 1), iova);
+		return limit >= zone_last_[0] && cache_of(lcore)->get(Bin::of(klass, 0), iova);
+	}
+
+	bool try_free(unsigned lcore, uint64_t iova, uint64_t len) const
+	{
+		const uint64_t granules = granules_of(len);
+		if (granules - 1 >= cached_granules_) [[unlikely]]
+			return false;
+		const Bin bin = Bin::of(class_table_[granules - 1], iova >= border_);
+		return blocks_[bin.index].hold(iova) && cache_of(lcore)->put(bin, iova);
+	}
+
+	bool try_alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n) const
+	{
+		const uint64_t granules = granules_of(len);
+		if (granules - 1 >= cached_granules_ || limit < zone_last_[0]) [[unlikely]]
+			return false;
+		const Bin bin = Bin::of(class_table_[granules - 1], limit >= zone_last_[1]);
+		return cache_of(lcore)->get_bulk(bin, iovas, n);
+	}
+
+	bool try_free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n) const
+	{
+		const uint64_t granules = granules_of(len);
+		if (granules - 1 >= cached_granules_ || n == 0) [[unlikely]]
+			return false;
+		const Bin bin = Bin::of(class_table_[granules - 1], iovas[0] >= border_);
+		return blocks_[bin.index].hold_all(iovas, n) && cache_of(lcore)->put_bulk(bin, iovas, n);
+	}
+
+	// Bytes. See iovad.h for what each does.
 	Status alloc(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova)
 	{
-		LcoreCache *cache = cache_of(lcore);
-		const uint64_t granules = granules_of(len);
-		// The high zone for who reaches all of it, the low one for who reaches that.
-		const unsigned zone = limit >= zone_last_[1];
-		if (granules - 1 < cached_granules_ && limit >= zone_last_[0] && cache) [[likely]] {
-			const Bin bin = Bin::of(class_table_[granules - 1], zone);
-			if (cache->get(bin, iova)) [[likely]]
-				return Status::ok;
-		}
-		return alloc_slow(lcore, len, limit, &iova, 1);
+		return try_alloc(lcore, len, limit, iova) ? Status::ok
+							  : alloc_bulk(lcore, len, limit, &iova, 1);
 	}
-
 	Status free(unsigned lcore, uint64_t iova, uint64_t len)
 	{
-		LcoreCache *cache = cache_of(lcore);
-		const uint64_t granules = granules_of(len);
-		if (granules - 1 < cached_granules_ && cache) [[likely]] {
-			const Bin bin = Bin::of(class_table_[granules - 1], iova >= border_);
-			const Blocks &blocks = blocks_[bin.index];
-			if ((iova & blocks.mask) == 0 && iova - blocks.first <= blocks.span &&
-			    cache->put(bin, iova)) [[likely]]
-				return Status::ok;
-		}
-		return free_slow(lcore, &iova, len, 1);
+		return try_free(lcore, iova, len) ? Status::ok : free_bulk(lcore, &iova, len, 1);
 	}
-
-	// n times the same. alloc_bulk() is all or nothing.
-	Status alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n)
-	{
-		LcoreCache *cache = cache_of(lcore);
-		const uint64_t granules = granules_of(len);
-		const unsigned zone = limit >= zone_last_[1];
-		if (granules - 1 < cached_granules_ && limit >= zone_last_[0] && cache) [[likely]] {
-			const Bin bin = Bin::of(class_table_[granules - 1], zone);
-			if (cache->get_bulk(bin, iovas, n)) [[likely]]
-				return Status::ok;
-		}
-		return alloc_slow(lcore, len, limit, iovas, n);
-	}
-
-	Status free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n)
-	{
-		LcoreCache *cache = cache_of(lcore);
-		const uint64_t granules = granules_of(len);
-		if (granules - 1 < cached_granules_ && cache && n != 0) [[likely]] {
-			const Bin bin = Bin::of(class_table_[granules - 1], iovas[0] >= border_);
-			if (blocks_[bin.index].hold_all(iovas, n) && cache->put_bulk(bin, iovas, n)) [[likely]]
-				return Status::ok;
-		}
-		return free_slow(lcore, iovas, len, n);
-	}
-
+	Status alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n);
+	Status free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n);
 	Status alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova);
 	Status free_range(uint64_t iova, uint64_t len);
 	Status reserve(uint64_t iova, uint64_t len);
@@ -150,6 +150,7 @@ private:
 		uint64_t first;
 		uint64_t span;   // from the first of them to the last
 
+		bool hold(uint64_t iova) const { return (iova & mask) == 0 && iova - first <= span; }
 		// May say no where it is yes: differences are taken for signed.
 		bool hold_all(const uint64_t *iovas, unsigned n) const
 		{
@@ -163,17 +164,16 @@ private:
 		}
 	};
 
+	// kNoLcore becomes -1.
 	LcoreCache *cache_of(unsigned lcore) const
 	{
-		return cache_[lcore + 1].load(std::memory_order_relaxed);
+		return cache_[int64_t{static_cast<int32_t>(lcore)} + 1].load(std::memory_order_relaxed);
 	}
 	// A length that is no multiple of the granule comes out huge.
 	uint64_t granules_of(uint64_t len) const { return std::rotr(len, static_cast<int>(shift_)); }
 
 	struct Request;
 	Status check(uint64_t len, uint64_t limit, Request &r) const;
-	Status alloc_slow(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n);
-	Status free_slow(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n);
 	Status alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas, unsigned n);
 	Status alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n);
 	Status free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n);
@@ -181,7 +181,9 @@ private:
 	Status failed(Status status);
 	template <class Use> Status with_cache(unsigned lcore, Use use);
 	LcoreCache *claim_cache(unsigned lcore);
-	bool quiesce(LcoreCache &cache) const;
+	static bool quiesce(const LcoreCache &cache);
+	template <class Choose, class Use, class Finish>
+	void with_revoked(Choose choose, Use use, Finish finish);
 	void empty_magazine(Magazine &m);
 	template <class Visit> void for_each_cache(Visit visit) const;
 
@@ -192,11 +194,13 @@ private:
 	uint64_t zone_last_[kZones];  // a limit that reaches all of the zone is at least this
 	uint8_t class_table_[kCachedGranules];
 	Blocks blocks_[kBins];
-	// By lcore + 1, so that kNoLcore needs no test; null until the first request.
+	// By lcore + 1, so that kNoLcore needs no test. An lcore without a cache has absent_,
+	// in which nothing is ever loaded, so that this needs none either.
 	std::atomic<LcoreCache *> cache_[kMaxLcores + 1];
 
 	DomainState *state_;
 	uint32_t pid_;
+	LcoreCache absent_;
 };
 
 }  // namespace iovad::core

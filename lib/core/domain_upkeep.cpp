@@ -16,9 +16,9 @@ template <class Visit> void Domain::for_each_cache(Visit visit) const
 	visit(state_->shared);
 }
 
-// After revoke() and heavy(): wait until the owner is outside. It is inside for some
-// nanoseconds, or off the CPU; the wait is bounded all the same, for it may be dead.
-bool Domain::quiesce(LcoreCache &cache) const
+// Wait until the owner is outside. It is inside for some nanoseconds, or off the CPU;
+// the wait is bounded all the same, for it may be dead.
+bool Domain::quiesce(const LcoreCache &cache)
 {
 	constexpr unsigned kSpins = 2000, kYields = 1000;
 	for (unsigned i = 0; cache.busy(); ++i) {
@@ -30,6 +30,47 @@ bool Domain::quiesce(LcoreCache &cache) const
 			return false;
 	}
 	return true;
+}
+
+// With reclaim_lock held: use(cache, quiet) on each chosen cache while its owner is kept
+// out, then finish() while all of them still are. Not quiet: the owner could not be kept
+// out, and nothing may be changed.
+template <class Choose, class Use, class Finish>
+void Domain::with_revoked(Choose choose, Use use, Finish finish)
+{
+	bool any = false;
+	for_each_cache([&](LcoreCache &cache) {
+		if (choose(cache)) {
+			cache.revoke();
+			any = true;
+		}
+	});
+	if (!any) {
+		finish();
+		return;
+	}
+	asymmetric_fence::heavy();
+	for_each_cache([&](LcoreCache &cache) {
+		if (!cache.revoked())
+			return;
+		if (quiesce(cache)) {
+			cache.withdraw();
+		} else {
+			use(cache, false);
+			cache.restore();
+		}
+	});
+	asymmetric_fence::heavy();
+	for_each_cache([&](LcoreCache &cache) {
+		if (!cache.revoked())
+			return;
+		use(cache, quiesce(cache));
+	});
+	finish();
+	for_each_cache([](LcoreCache &cache) {
+		if (cache.revoked())
+			cache.restore();
+	});
 }
 
 void Domain::empty_magazine(Magazine &m)
@@ -44,22 +85,12 @@ uint64_t Domain::reclaim()
 {
 	LockGuard guard(state_->reclaim_lock);
 	MagazineList all;
-	bool any = false;
-	for_each_cache([&](LcoreCache &cache) {
-		if (cache.holds_any()) {
-			cache.revoke();
-			any = true;
-		}
-	});
-	if (any)
-		asymmetric_fence::heavy();
-	for_each_cache([&](LcoreCache &cache) {
-		if (!cache.revoked())
-			return;
-		if (quiesce(cache))
-			cache.detach_all(all);
-		cache.restore();
-	});
+	with_revoked([](const LcoreCache &cache) { return cache.holds_any(); },
+		     [&](LcoreCache &cache, bool quiet) {
+			     if (quiet)
+				     cache.detach_all(all);
+		     },
+		     [] {});
 	state_->depot.take_all(all);
 	uint64_t moved = 0;
 	while (Magazine *m = all.pop()) {
@@ -73,21 +104,23 @@ uint64_t Domain::reclaim()
 void Domain::release_lcore(unsigned lcore)
 {
 	LcoreCache *cache = cache_of(lcore);
-	if (!cache)
+	if (cache == &absent_)
 		return;
 	MagazineList all;
+	bool released = false;
 	{
 		LockGuard guard(state_->reclaim_lock);
-		cache->revoke();
-		asymmetric_fence::heavy();
-		const bool quiet = quiesce(*cache);
-		if (quiet)
-			cache->detach_all(all);
-		cache->restore();
-		if (!quiet)
-			return;
+		with_revoked([&](const LcoreCache &c) { return &c == cache; },
+			     [&](LcoreCache &c, bool quiet) {
+				     if (quiet)
+					     c.detach_all(all);
+				     released = quiet;
+			     },
+			     [] {});
 	}
-	cache_[lcore + 1].store(nullptr, std::memory_order_relaxed);
+	if (!released)
+		return;
+	cache_[lcore + 1].store(&absent_, std::memory_order_relaxed);
 	while (Magazine *m = all.pop())
 		empty_magazine(*m);
 	LockGuard guard(state_->caches_lock);
@@ -150,25 +183,26 @@ bool Domain::verify(FILE *why)
 				fail("address in the wrong zone", geometry().pfn(m.address[i]));
 		}
 	};
-	LockGuard reclaim_guard(state_->reclaim_lock);
-	for_each_cache([](LcoreCache &cache) { cache.revoke(); });
-	asymmetric_fence::heavy();
-	for_each_cache([&](LcoreCache &cache) {
-		if (quiesce(cache))
-			cache.for_each(collect);
-		else
-			fail("an lcore stays inside its cache", 0);
-	});
-	state_->depot.for_each_full(collect);
-	{
+	const auto check_tree = [&] {
+		state_->depot.for_each_full(collect);
 		LockGuard guard(state_->space.lock());
 		good &= state_->space.verify_locked(why);
 		for (const Cached &c : cached) {
 			if (state_->space.find_locked(c.start) != Extent{c.start, c.start + c.granules, kLive})
 				fail("cached address is not a live range", c.start);
 		}
+	};
+	{
+		LockGuard guard(state_->reclaim_lock);
+		with_revoked([](const LcoreCache &) { return true; },
+			     [&](LcoreCache &cache, bool quiet) {
+				     if (quiet)
+					     cache.for_each(collect);
+				     else
+					     fail("an lcore stays inside its cache", 0);
+			     },
+			     check_tree);
 	}
-	for_each_cache([](LcoreCache &cache) { cache.restore(); });
 	std::sort(cached.begin(), cached.end(),
 		  [](const Cached &a, const Cached &b) { return a.start < b.start; });
 	for (size_t i = 1; i < cached.size(); ++i) {

@@ -11,23 +11,28 @@ void LcoreCache::init(Magazine *none)
 	hits_ = depot_hits_ = 0;
 	none_ = none;
 	owner = 0;
-	for (Pair &p : pairs_)
-		p = {none, none};
+	for (unsigned bin = 0; bin < kBins; ++bin) {
+		pairs_[bin].loaded.set(none);
+		pairs_[bin].previous.set(none);
+		withdrawn_[bin].set(none);
+	}
 }
 
 // The loaded magazine is empty: put a full one in its place.
 bool LcoreCache::refill(Depot &depot, Bin bin)
 {
 	Pair &p = pair(bin);
-	if (!p.previous->empty()) {
-		std::swap(p.loaded, p.previous);
+	Magazine *loaded = p.loaded.get(), *previous = p.previous.get();
+	if (!previous->empty()) {
+		p.loaded.set(previous);
+		p.previous.set(loaded);
 		return true;
 	}
-	const bool had_one = p.loaded != none_;
-	Magazine *full = depot.exchange_empty(bin, had_one ? p.loaded : nullptr);
+	const bool had_one = loaded != none_;
+	Magazine *full = depot.exchange_empty(bin, had_one ? loaded : nullptr);
 	if (!full)
 		return false;
-	p.loaded = full;
+	p.loaded.set(full);
 	hold(had_one ? 0 : 1);
 	count(depot_hits_, 1);
 	return true;
@@ -35,86 +40,79 @@ bool LcoreCache::refill(Depot &depot, Bin bin)
 
 unsigned LcoreCache::get_run(Depot &depot, Bin bin, uint64_t *addresses, unsigned n)
 {
-	if (!enter())
+	if (!enter_cold())
 		return 0;
 	unsigned done = 0;
-	uint64_t fetched = 0;
+	const uint64_t before = depot_hits();
 	for (;;) {
-		Magazine &m = *pair(bin).loaded;
-		const unsigned left = m.count();
-		const unsigned moved = std::min(left, n - done);
-		std::memcpy(addresses + done, m.address + (left - moved), moved * sizeof(uint64_t));
-		m.set_count(left - moved);
-		done += moved;
-		if (done == n)
+		Magazine &m = *pair(bin).loaded.get();
+		const unsigned held = m.count(), moved = std::min(held, n - done);
+		if (moved != 0) {
+			std::memcpy(addresses + done, m.address + (held - moved), moved * sizeof(uint64_t));
+			m.set_count(held - moved);
+			done += moved;
+		}
+		if (done == n || !refill(depot, bin))
 			break;
-		const uint64_t before = depot_hits();
-		if (!refill(depot, bin))
-			break;
-		fetched += depot_hits() - before;
 	}
-	// An allocation that made the depot hand out a magazine is the depot's hit.
-	count(hits_, done - std::min<uint64_t>(done, fetched));
+	// The allocation that made the depot hand out a magazine is the depot's hit.
+	count(hits_, done - std::min<uint64_t>(done, depot_hits() - before));
 	leave();
 	return done;
 }
 
-// The loaded magazine has no room: put an empty one in its place.
+// The loaded magazine has no room: put an empty one in its place. Where the depot takes
+// no more, a full one becomes overflow.
 bool LcoreCache::make_room(Depot &depot, Bin bin, Magazine *&overflow)
 {
 	Pair &p = pair(bin);
-	if (p.previous != none_ && p.previous->empty()) {
-		std::swap(p.loaded, p.previous);
+	Magazine *loaded = p.loaded.get(), *previous = p.previous.get();
+	if (previous != none_ && previous->empty()) {
+		p.loaded.set(previous);
+		p.previous.set(loaded);
 		return true;
 	}
-	if (p.previous == none_) {
-		Magazine *fresh = depot.grant(bin);
-		if (fresh) {
-			p.previous = p.loaded;
-			p.loaded = fresh;
+	if (previous == none_) {
+		if (Magazine *fresh = depot.grant(bin)) {
+			p.previous.set(loaded);
+			p.loaded.set(fresh);
 			hold(1);
 			return true;
 		}
-		if (p.loaded == none_)
-			return false;
-		// One magazine is all it gets: exchange that one.
-		Magazine *empty = depot.exchange_full(p.loaded);
-		if (empty) {
-			p.loaded = empty;
-			return true;
-		}
-		overflow = p.loaded;
-		p.loaded = none_;
+	}
+	// Two full ones, or one and no second to be had: exchange the older.
+	Slot &older = previous != none_ ? p.previous : p.loaded;
+	Magazine *full = older.get();
+	if (full == none_)
+		return false;
+	Magazine *empty = depot.exchange_full(full);
+	if (!empty) {
+		older.set(none_);
 		hold(-1);
+		overflow = full;
 		return false;
 	}
-	Magazine *empty = depot.exchange_full(p.previous);
-	if (empty) {
-		p.previous = p.loaded;
-		p.loaded = empty;
-		return true;
-	}
-	overflow = p.previous;
-	p.previous = none_;
-	hold(-1);
-	return false;
+	if (previous != none_)
+		p.previous.set(loaded);
+	p.loaded.set(empty);
+	return true;
 }
 
 unsigned LcoreCache::put_run(Depot &depot, Bin bin, const uint64_t *addresses, unsigned n,
 			     Magazine *&overflow)
 {
 	overflow = nullptr;
-	if (!enter())
+	if (!enter_cold())
 		return 0;
 	unsigned done = 0;
 	for (;;) {
-		Magazine &m = *pair(bin).loaded;
-		const unsigned held = m.count();
-		const unsigned moved = std::min(m.capacity - held, n - done);
-		std::memcpy(m.address + held, addresses + done, moved * sizeof(uint64_t));
-		if (moved != 0)
+		Magazine &m = *pair(bin).loaded.get();
+		const unsigned held = m.count(), moved = std::min(m.capacity - held, n - done);
+		if (moved != 0) {
+			std::memcpy(m.address + held, addresses + done, moved * sizeof(uint64_t));
 			m.set_count(held + moved);
-		done += moved;
+			done += moved;
+		}
 		if (done == n || !make_room(depot, bin, overflow))
 			break;
 	}
@@ -124,30 +122,50 @@ unsigned LcoreCache::put_run(Depot &depot, Bin bin, const uint64_t *addresses, u
 
 unsigned LcoreCache::room(Depot &depot, Bin bin)
 {
-	if (!enter())
+	if (!enter_cold())
 		return 0;
-	Pair &p = pair(bin);
-	if (p.loaded == none_) {
+	Slot &loaded = pair(bin).loaded;
+	if (loaded.get() == none_) {
 		if (Magazine *fresh = depot.grant(bin)) {
-			p.loaded = fresh;
+			loaded.set(fresh);
 			hold(1);
 		}
 	}
-	const unsigned n = p.loaded->capacity - p.loaded->count();
+	const unsigned n = loaded.get()->capacity - loaded.get()->count();
 	leave();
 	return n;
 }
 
+void LcoreCache::withdraw()
+{
+	for (unsigned bin = 0; bin < kBins; ++bin) {
+		withdrawn_[bin].set(pairs_[bin].loaded.get());
+		pairs_[bin].loaded.set(none_);
+	}
+}
+
 void LcoreCache::detach_all(MagazineList &out)
 {
-	for (Pair &p : pairs_) {
-		for (Magazine *m : {p.loaded, p.previous}) {
-			if (m != none_)
-				out.push(m);
+	for (unsigned bin = 0; bin < kBins; ++bin) {
+		for (Slot *slot : {&pairs_[bin].previous, &withdrawn_[bin]}) {
+			if (slot->get() != none_)
+				out.push(slot->get());
+			slot->set(none_);
 		}
-		p = {none_, none_};
 	}
 	held_.store(0, std::memory_order_relaxed);
+}
+
+void LcoreCache::restore()
+{
+	for (unsigned bin = 0; bin < kBins; ++bin) {
+		if (withdrawn_[bin].get() == none_)
+			continue;
+		pairs_[bin].loaded.release(withdrawn_[bin].get());
+		withdrawn_[bin].set(none_);
+	}
+	// Pairs with enter_cold().
+	revoked_.store(0, std::memory_order_release);
 }
 
 }  // namespace iovad::core

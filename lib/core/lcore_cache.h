@@ -5,12 +5,18 @@
 // written, one branch each to the cold side.
 //
 // Revoking. Another thread may need what an idle lcore holds, and must not wait for it
-// to come by. The owner brackets each access by busy_; a reclaimer sets revoked_, makes
-// every CPU pass a barrier (asymmetric_fence), and then either sees busy_ and waits, or
-// the owner sees revoked_ and stays out: its requests go to the tree meanwhile.
+// to come by. The owner brackets each access by busy_. A reclaimer first takes the right
+// to change which magazines are held (revoked_, which only the cold paths look at), then
+// takes the loaded ones away; on the hot path that looks like a magazine that is empty
+// and full at once, and the request goes to the tree. Between a store and the load that
+// must not pass it stands an asymmetric fence: light() for the owner, heavy() for the
+// reclaimer, so that one of the two sees the other.
 //
-//   owner       busy_ = 1;  light();  revoked_?  ...access...  busy_ = 0 (release)
-//   reclaimer   revoked_ = 1; heavy(); until !busy_ (acquire)  ...access...  revoked_ = 0 (release)
+//   owner, hot   busy_ = 1; light(); m = loaded; ... m ...                busy_ = 0
+//   owner, cold  busy_ = 1; light(); if (!revoked_) ... change pairs ...  busy_ = 0
+//   reclaimer    revoked_ = 1;    heavy(); until !busy_   (the pairs are mine)
+//                loaded = none_;  heavy(); until !busy_   (the magazines are mine)
+//                ... loaded = what stays; revoked_ = 0
 #pragma once
 
 #include <cstring>
@@ -33,9 +39,7 @@ public:
 	// The same if the one on top satisfies a condition.
 	template <class Condition> bool get_if(Bin bin, uint64_t &address, Condition good)
 	{
-		if (!enter()) [[unlikely]]
-			return false;
-		Magazine &m = *pair(bin).loaded;
+		Magazine &m = enter(bin);
 		const unsigned n = m.count();
 		if (n == 0 || !good(m.address[n - 1])) [[unlikely]] {
 			leave();
@@ -51,9 +55,7 @@ public:
 	// Put an address into the loaded magazine. False: no room, or revoked.
 	bool put(Bin bin, uint64_t address)
 	{
-		if (!enter()) [[unlikely]]
-			return false;
-		Magazine &m = *pair(bin).loaded;
+		Magazine &m = enter(bin);
 		const unsigned n = m.count();
 		if (n == m.capacity) [[unlikely]] {
 			leave();
@@ -68,9 +70,7 @@ public:
 	// n addresses at once, if the loaded magazine has them, or room for them.
 	bool get_bulk(Bin bin, uint64_t *addresses, unsigned n)
 	{
-		if (!enter()) [[unlikely]]
-			return false;
-		Magazine &m = *pair(bin).loaded;
+		Magazine &m = enter(bin);
 		const unsigned held = m.count();
 		if (n > held) [[unlikely]] {
 			leave();
@@ -84,9 +84,7 @@ public:
 	}
 	bool put_bulk(Bin bin, const uint64_t *addresses, unsigned n)
 	{
-		if (!enter()) [[unlikely]]
-			return false;
-		Magazine &m = *pair(bin).loaded;
+		Magazine &m = enter(bin);
 		const unsigned held = m.count();
 		if (n > m.capacity - held) [[unlikely]] {
 			leave();
@@ -105,17 +103,20 @@ public:
 	unsigned put_run(Depot &depot, Bin bin, const uint64_t *addresses, unsigned n,
 			 Magazine *&overflow);
 
-	// For the owner, and for a reclaimer between revoke() and restore().
-	void detach_all(MagazineList &out);
-	template <class Visit> void for_each(Visit visit) const;
-
 	// Addresses that the loaded magazine can take; an lcore without one is granted one.
 	unsigned room(Depot &depot, Bin bin);
 
-	void revoke() { revoked_.store(1, std::memory_order_relaxed); }  // ordered by heavy()
-	bool revoked() const { return revoked_.load(std::memory_order_relaxed) != 0; }
+	// For a reclaimer, in this order; between them heavy(), then wait while busy().
+	void revoke() { revoked_.store(1, std::memory_order_relaxed); }
+	void withdraw();
+	void detach_all(MagazineList &out);  // or leave them
+	void restore();
+	bool revoked() const { return revoked_.load(std::memory_order_relaxed); }
+	// Acquire pairs with leave(): what the owner did inside is seen.
 	bool busy() const { return busy_.load(std::memory_order_acquire) != 0; }
-	void restore() { revoked_.store(0, std::memory_order_release); }
+
+	// Every magazine held. A consistent picture for a reclaimer only.
+	template <class Visit> void for_each(Visit visit) const;
 	// Magazines that it holds; exact for the owner, a hint for others.
 	bool holds_any() const { return held_.load(std::memory_order_relaxed) != 0; }
 
@@ -126,29 +127,52 @@ public:
 	uint64_t owner = 0;
 
 private:
+	// Written by the owner, or by a reclaimer that has revoked the cache; read by others.
+	class Slot {
+	public:
+		Magazine *get() const { return m_.load(std::memory_order_relaxed); }
+		void set(Magazine *m) { m_.store(m, std::memory_order_relaxed); }
+		// Acquire and release: what a reclaimer did to a magazine that it gives back is
+		// seen by the owner's hot path.
+		Magazine *acquire() const { return m_.load(std::memory_order_acquire); }
+		void release(Magazine *m) { m_.store(m, std::memory_order_release); }
+
+	private:
+		std::atomic<Magazine *> m_;
+	};
 	struct Pair {
-		Magazine *loaded, *previous;
+		Slot loaded, previous;
 	};
 
-	bool enter()
+	Magazine &enter(Bin bin)
 	{
 		busy_.store(1, std::memory_order_relaxed);
 		asymmetric_fence::light();
-		// Acquire pairs with restore(): what the reclaimer left is seen.
-		if (revoked_.load(std::memory_order_acquire) != 0) [[unlikely]] {
-			leave();
-			return false;
-		}
-		return true;
+		return *pair(bin).loaded.acquire();
 	}
-	// Release pairs with busy(): the reclaimer sees what was done inside.
+	bool enter_cold()
+	{
+		busy_.store(1, std::memory_order_relaxed);
+		asymmetric_fence::light();
+		// Acquire pairs with restore().
+		if (revoked_.load(std::memory_order_acquire) == 0)
+			return true;
+		leave();
+		return false;
+	}
+	// Release pairs with busy().
 	void leave() { busy_.store(0, std::memory_order_release); }
 
 	Pair &pair(Bin bin) { return pairs_[bin.index]; }
 	static void count(std::atomic<uint64_t> &counter, uint64_t n)
 	{
-		// One writer: a plain addition that others may read.
+		// One writer: a plain addition that others may read. In one instruction where
+		// the compiler makes three of it.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+		asm("addq %1, %0" : "+m"(counter) : "er"(n) : "cc");
+#else
 		counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+#endif
 	}
 	bool refill(Depot &depot, Bin bin);
 	bool make_room(Depot &depot, Bin bin, Magazine *&overflow);
@@ -158,16 +182,19 @@ private:
 			    std::memory_order_relaxed);
 	}
 
-	std::atomic<uint32_t> busy_, revoked_, held_;
+	std::atomic<uint32_t> busy_, revoked_;
 	std::atomic<uint64_t> hits_, depot_hits_;
-	Magazine *none_;
 	Pair pairs_[kBins];
+	Magazine *none_;
+	std::atomic<uint32_t> held_;
+	Slot withdrawn_[kBins];  // the loaded ones, while a reclaimer has them
 };
 
 template <class Visit> void LcoreCache::for_each(Visit visit) const
 {
-	for (const Pair &p : pairs_) {
-		for (const Magazine *m : {p.loaded, p.previous}) {
+	for (unsigned bin = 0; bin < kBins; ++bin) {
+		for (const Slot *slot : {&pairs_[bin].loaded, &pairs_[bin].previous, &withdrawn_[bin]}) {
+			const Magazine *m = slot->get();
 			if (m != none_)
 				visit(*m);
 		}

@@ -32,18 +32,16 @@ struct Avx2Kernels {
 	static uint32_t candidates(const Inner &node, Summary least)
 	{
 		// x >= y for unsigned lanes: max(x, y) == x.
-		const __m256i g = _mm256_set1_epi32(static_cast<int>(least.gap));
-		uint32_t gaps = 0;
-		for (unsigned i = 0; i < 32; i += 8) {
-			const __m256i v = load(node.gap + i);
-			const __m256i ge = _mm256_cmpeq_epi32(_mm256_max_epu32(v, g), v);
-			gaps |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(ge))) << i;
+		const __m256i g = splat32(least.gap), c = splat32(least.natural);
+		uint32_t mask = 0;
+		for (unsigned i = 0; i < Inner::kCapacity; i += 8) {
+			const __m256i gap = load(node.gap + i), natural = load(node.natural + i);
+			const __m256i ge = _mm256_and_si256(
+				_mm256_cmpeq_epi32(_mm256_max_epu32(gap, g), gap),
+				_mm256_cmpeq_epi32(_mm256_max_epu32(natural, c), natural));
+			mask |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(ge))) << i;
 		}
-		const __m256i o = _mm256_set1_epi8(static_cast<char>(least.order));
-		const __m256i v = load(node.order);
-		const __m256i ge = _mm256_cmpeq_epi8(_mm256_max_epu8(v, o), v);
-		return gaps & static_cast<uint32_t>(_mm256_movemask_epi8(ge)) &
-		       static_cast<uint32_t>(below(node.n));
+		return mask & static_cast<uint32_t>(below(node.n));
 	}
 
 	static int highest_fit(const Leaf &leaf, const Request &r)
@@ -64,7 +62,7 @@ struct Avx2Kernels {
 
 	static Summary summarize(const Leaf &leaf, unsigned skip)
 	{
-		__m256i gap = _mm256_setzero_si256(), order = gap;
+		__m256i gap = _mm256_setzero_si256(), natural = gap;
 		const __m256i value_bits = splat(kValueMask);
 		const __m256i n = splat(leaf.n), skipped = splat(skip);
 		__m256i index = _mm256_setr_epi64x(0, 1, 2, 3);
@@ -77,38 +75,31 @@ struct Avx2Kernels {
 				_mm256_cmpgt_epi64(n, index));
 			const __m256i d = _mm256_and_si256(_mm256_sub_epi64(e, s), use);
 			gap = max(gap, d);
-			order = max(order, _mm256_and_si256(blocks(s, e), use));
+			natural = max(natural, _mm256_and_si256(capacity(s, e), use));
 			index = _mm256_add_epi64(index, splat(4));
 		}
-		return {saturate(pfn_of(reduce(gap))), stored_order(reduce(order))};
+		return {saturate(pfn_of(reduce(gap))), saturate(pfn_of(reduce(natural)))};
 	}
 
 	static Summary summarize(const Inner &node, unsigned c, Summary s)
 	{
-		const __m256i n = _mm256_set1_epi32(static_cast<int>(node.n));
-		const __m256i skipped = _mm256_set1_epi32(static_cast<int>(c));
-		__m256i gap = _mm256_set1_epi32(static_cast<int>(s.gap));
+		const __m256i n = splat32(node.n), skipped = splat32(c);
+		__m256i gap = splat32(s.gap), natural = splat32(s.natural);
 		__m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-		for (unsigned i = 0; i < 32; i += 8) {
+		for (unsigned i = 0; i < Inner::kCapacity; i += 8) {
 			const __m256i use = _mm256_andnot_si256(_mm256_cmpeq_epi32(index, skipped),
 								_mm256_cmpgt_epi32(n, index));
 			gap = _mm256_max_epu32(gap, _mm256_and_si256(load(node.gap + i), use));
-			index = _mm256_add_epi32(index, _mm256_set1_epi32(8));
+			natural = _mm256_max_epu32(natural, _mm256_and_si256(load(node.natural + i), use));
+			index = _mm256_add_epi32(index, splat32(8));
 		}
-		const __m256i byte = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
-						      15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
-						      26, 27, 28, 29, 30, 31);
-		const __m256i use = _mm256_andnot_si256(
-			_mm256_cmpeq_epi8(byte, _mm256_set1_epi8(static_cast<char>(c))),
-			_mm256_cmpgt_epi8(_mm256_set1_epi8(static_cast<char>(node.n)), byte));
-		const __m256i order = _mm256_and_si256(load(node.order), use);
-		s.raise({max_u32(gap), max_u8(order)});
-		return s;
+		return {max_u32(gap), max_u32(natural)};
 	}
 
 private:
 	static __m256i load(const void *p) { return _mm256_loadu_si256(static_cast<const __m256i *>(p)); }
 	static __m256i splat(uint64_t v) { return _mm256_set1_epi64x(static_cast<long long>(v)); }
+	static __m256i splat32(uint32_t v) { return _mm256_set1_epi32(static_cast<int>(v)); }
 	static uint64_t below(unsigned n) { return (uint64_t{1} << n) - 1; }
 	static uint64_t lanes(__m256i v)
 	{
@@ -127,19 +118,26 @@ private:
 		return _mm256_cmpeq_epi64(gap, zero);
 	}
 
-	// aligned_blocks() per lane: smear the top bit of s ^ e downwards; what it leaves
-	// of e is M.
-	static __m256i blocks(__m256i s, __m256i e)
+	// Every bit below the top one set, too.
+	static __m256i smear(__m256i x)
 	{
-		__m256i x = _mm256_xor_si256(s, e);
 		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 1));
 		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 2));
 		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 4));
 		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 8));
 		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 16));
-		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 32));
-		const __m256i m = _mm256_andnot_si256(_mm256_srli_epi64(x, 1), e);
-		return _mm256_or_si256(_mm256_sub_epi64(m, s), _mm256_sub_epi64(e, m));
+		return _mm256_or_si256(x, _mm256_srli_epi64(x, 32));
+	}
+
+	// natural_capacity() per lane.
+	static __m256i capacity(__m256i s, __m256i e)
+	{
+		const __m256i m = _mm256_andnot_si256(_mm256_srli_epi64(smear(_mm256_xor_si256(s, e)), 1), e);
+		const __m256i under =
+			smear(_mm256_or_si256(_mm256_sub_epi64(m, s), _mm256_sub_epi64(e, m)));
+		const __m256i block = _mm256_xor_si256(under, _mm256_srli_epi64(under, 1));
+		const __m256i next = _mm256_andnot_si256(under, _mm256_add_epi64(s, under));
+		return max(block, _mm256_sub_epi64(e, next));
 	}
 
 	static uint64_t reduce(__m256i v)
@@ -154,15 +152,6 @@ private:
 		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
 		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
 		return static_cast<uint32_t>(_mm_cvtsi128_si32(x));
-	}
-	// The horizontal minimum of words is one instruction; bytes become words by a
-	// maximum with themselves shifted, maxima become minima by complement.
-	static uint32_t max_u8(__m256i v)
-	{
-		__m128i x = _mm_max_epu8(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-		x = _mm_max_epu8(x, _mm_srli_epi16(x, 8));
-		x = _mm_xor_si128(_mm_and_si128(x, _mm_set1_epi16(0xff)), _mm_set1_epi16(0xff));
-		return 0xff ^ static_cast<uint32_t>(_mm_extract_epi16(_mm_minpos_epu16(x), 0));
 	}
 };
 

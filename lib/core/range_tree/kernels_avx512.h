@@ -34,12 +34,13 @@ struct Avx512Kernels {
 		// Vectors of 256 bits: the arrays are aligned to 32 bytes, wider loads would
 		// cross lines.
 		const __m256i g = _mm256_set1_epi32(static_cast<int>(least.gap));
+		const __m256i c = _mm256_set1_epi32(static_cast<int>(least.natural));
 		uint32_t mask = 0;
-		for (unsigned i = 0; i < 32; i += 8)
-			mask |= uint32_t{_mm256_cmpge_epu32_mask(load256(node.gap + i), g)} << i;
-		const __m256i o = _mm256_set1_epi8(static_cast<char>(least.order));
-		return mask & _mm256_cmpge_epu8_mask(load256(node.order), o) &
-		       static_cast<uint32_t>(below(node.n));
+		for (unsigned i = 0; i < Inner::kCapacity; i += 8) {
+			const __mmask8 ge = _mm256_cmpge_epu32_mask(load256(node.gap + i), g);
+			mask |= uint32_t{_mm256_mask_cmpge_epu32_mask(ge, load256(node.natural + i), c)} << i;
+		}
+		return mask & static_cast<uint32_t>(below(node.n));
 	}
 
 	static int highest_fit(const Leaf &leaf, const Request &r)
@@ -64,7 +65,7 @@ struct Avx512Kernels {
 	{
 		const __m512i value_bits = splat(kValueMask);
 		const uint64_t use = below(leaf.n) & ~(uint64_t{1} << skip);
-		__m512i gap = _mm512_setzero_si512(), order = gap;
+		__m512i gap = _mm512_setzero_si512(), natural = gap;
 		__m512i s = load(leaf.key);
 		for (unsigned i = 0; i < 64; i += 8) {
 			const __m512i after = i < 56 ? load(leaf.key + i + 8) : s;
@@ -72,23 +73,22 @@ struct Avx512Kernels {
 			const __mmask8 gaps = _mm512_mask_testn_epi64_mask(
 				static_cast<__mmask8>(use >> i), s, value_bits);
 			gap = _mm512_mask_max_epi64(gap, gaps, gap, _mm512_sub_epi64(e, s));
-			order = _mm512_mask_max_epi64(order, gaps, order, blocks(s, e));
+			natural = _mm512_mask_max_epi64(natural, gaps, natural, capacity(s, e));
 			s = after;
 		}
-		return {saturate(pfn_of(reduce(gap))), stored_order(reduce(order))};
+		return {saturate(pfn_of(reduce(gap))), saturate(pfn_of(reduce(natural)))};
 	}
 
 	static Summary summarize(const Inner &node, unsigned c, Summary s)
 	{
 		const uint32_t use = static_cast<uint32_t>(below(node.n)) & ~(uint32_t{1} << c);
-		const __m256i zero = _mm256_setzero_si256();
-		__m256i gap = zero;
-		for (unsigned i = 0; i < 32; i += 8) {
-			gap = _mm256_mask_max_epu32(gap, static_cast<__mmask8>(use >> i), gap,
-						    load256(node.gap + i));
+		__m256i gap = _mm256_setzero_si256(), natural = gap;
+		for (unsigned i = 0; i < Inner::kCapacity; i += 8) {
+			const auto lanes = static_cast<__mmask8>(use >> i);
+			gap = _mm256_mask_max_epu32(gap, lanes, gap, load256(node.gap + i));
+			natural = _mm256_mask_max_epu32(natural, lanes, natural, load256(node.natural + i));
 		}
-		const __m256i order = _mm256_maskz_loadu_epi8(use, node.order);
-		s.raise({max_u32(gap), max_u8(order)});
+		s.raise({max_u32(gap), max_u32(natural)});
 		return s;
 	}
 
@@ -101,14 +101,17 @@ private:
 	static __m512i splat(uint64_t v) { return _mm512_set1_epi64(static_cast<long long>(v)); }
 	static uint64_t below(unsigned n) { return (uint64_t{1} << n) - 1; }
 
-	// aligned_blocks() per lane: the mask of the bits of e below the top bit of s ^ e
-	// comes from its leading zeros.
-	static __m512i blocks(__m512i s, __m512i e)
+	// natural_capacity() per lane.
+	static __m512i capacity(__m512i s, __m512i e)
 	{
+		const __m512i ones = splat(~uint64_t{0});
 		const __m512i zeros = _mm512_lzcnt_epi64(_mm512_xor_si512(s, e));
-		const __m512i ones = _mm512_srlv_epi64(splat(~uint64_t{0} >> 1), zeros);
-		const __m512i m = _mm512_andnot_si512(ones, e);
-		return _mm512_or_si512(_mm512_sub_epi64(m, s), _mm512_sub_epi64(e, m));
+		const __m512i m = _mm512_andnot_si512(_mm512_srlv_epi64(splat(~uint64_t{0} >> 1), zeros), e);
+		const __m512i blocks = _mm512_or_si512(_mm512_sub_epi64(m, s), _mm512_sub_epi64(e, m));
+		const __m512i under = _mm512_srlv_epi64(ones, _mm512_lzcnt_epi64(blocks));
+		const __m512i block = _mm512_xor_si512(under, _mm512_srli_epi64(under, 1));
+		const __m512i next = _mm512_andnot_si512(under, _mm512_add_epi64(s, under));
+		return _mm512_max_epi64(block, _mm512_sub_epi64(e, next));
 	}
 
 	static uint64_t reduce(__m512i v) { return static_cast<uint64_t>(_mm512_reduce_max_epi64(v)); }
@@ -118,15 +121,6 @@ private:
 		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
 		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
 		return static_cast<uint32_t>(_mm_cvtsi128_si32(x));
-	}
-	// The horizontal minimum of words is one instruction; bytes become words by a
-	// maximum with themselves shifted, maxima become minima by complement.
-	static uint32_t max_u8(__m256i v)
-	{
-		__m128i x = _mm_max_epu8(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-		x = _mm_max_epu8(x, _mm_srli_epi16(x, 8));
-		x = _mm_xor_si128(_mm_and_si128(x, _mm_set1_epi16(0xff)), _mm_set1_epi16(0xff));
-		return 0xff ^ static_cast<uint32_t>(_mm_extract_epi16(_mm_minpos_epu16(x), 0));
 	}
 };
 

@@ -39,16 +39,16 @@ struct PortableKernels {
 	// The maxima over all gaps of the leaf but that of extent `skip`.
 	static Summary summarize(const Leaf &leaf, unsigned skip)
 	{
-		uint64_t gap = 0, order = 0;
+		uint64_t gap = 0, natural = 0;
 		for (unsigned i = 0; i < leaf.n; ++i) {
 			const uint64_t s = leaf.key[i], e = start_of(leaf.key[i + 1]);
 			if (value_of(s) != 0 || i == skip)
 				continue;
-			const uint64_t blocks = aligned_blocks(s, e);
+			const uint64_t capacity = natural_capacity(s, e);
 			gap = gap < e - s ? e - s : gap;
-			order = order < blocks ? blocks : order;
+			natural = natural < capacity ? capacity : natural;
 		}
-		return {saturate(pfn_of(gap)), stored_order(order)};
+		return {saturate(pfn_of(gap)), saturate(pfn_of(natural))};
 	}
 
 	// The maxima over all children, child c taken to have the summary s.

@@ -7,12 +7,19 @@
 // a range costs one key where it touches the next one and two where a gap follows.
 //
 //   leaf    key[0] .. key[n-1], and key[n]: where the next leaf begins
-//   inner   per child: its first granule, the largest gap and the largest order below
+//   inner   per child: its first granule, and the maxima over the gaps below of their
+//           length and of their natural capacity
+//
+// The natural capacity of a gap is the largest n such that n granules, aligned to the
+// next power of two of n, fit in it. It is monotone: what fits n that way fits every
+// smaller request too. So "some gap below has capacity >= n" is an exact test for a
+// naturally aligned request of any length n, where the largest order (the capacity
+// rounded down to a power of two) would be one for powers of two only.
 //
 // Invariants (RangeTree::verify() recomputes them all):
 //   keys ascend; gaps are maximal: two never touch, across leaves neither;
 //   key[n] of a leaf = the start of the next one = its separator in the parents;
-//   inner.gap[c], inner.order[c] = the maxima over all gaps below child c.
+//   inner.gap[c], inner.natural[c] = the maxima over all gaps below child c.
 // The key of child 0 of an inner node is never read and may be stale.
 #pragma once
 
@@ -38,18 +45,17 @@ constexpr Pfn pfn_of(uint64_t key) { return key >> kValueBits; }
 constexpr Value value_of(uint64_t key) { return static_cast<Value>(key & kValueMask); }
 constexpr uint64_t start_of(uint64_t key) { return key & ~kValueMask; }
 
-// What an inner node knows of the gaps below a child. order is stored + 1, so that 0
-// says "no gap"; gap saturates.
+// What an inner node knows of the gaps below a child, in granules, saturating.
 struct Summary {
 	uint32_t gap = 0;
-	uint32_t order = 0;
+	uint32_t natural = 0;
 
 	friend bool operator==(const Summary &, const Summary &) = default;
-	bool covers(const Summary &other) const { return gap >= other.gap && order >= other.order; }
+	bool covers(const Summary &other) const { return gap >= other.gap && natural >= other.natural; }
 	void raise(const Summary &other)
 	{
 		gap = gap < other.gap ? other.gap : gap;
-		order = order < other.order ? other.order : order;
+		natural = natural < other.natural ? other.natural : natural;
 	}
 };
 
@@ -58,27 +64,27 @@ constexpr uint32_t saturate(uint64_t granules)
 	return granules < UINT32_MAX ? static_cast<uint32_t>(granules) : UINT32_MAX;
 }
 
-// Stored order of a bit set that has a bit k + kValueBits for a block of order k.
-constexpr uint32_t stored_order(uint64_t blocks)
+// The natural capacity of the gap [s, e), s < e, all as keys without value. Let m be the
+// most aligned boundary in (s, e]: aligned blocks below it end there, those above it
+// start there, so the largest one is the top bit of (m - s) | (e - m). With 2^k its
+// size, a request of up to 2^k fits; a longer one, up to 2^(k+1), has to begin at a
+// multiple of 2^(k+1), and what follows the first of those is the room for it.
+constexpr uint64_t natural_capacity(uint64_t s, uint64_t e)
 {
-	return blocks ? static_cast<uint32_t>(std::bit_width(blocks)) - kValueBits : 0;
-}
-
-// The aligned blocks in the gap [s, e), both as keys without value: let M be the most
-// aligned boundary in (s, e]; blocks below it end there and those above start there,
-// so the largest of each side is the top bit of its length.
-constexpr uint64_t aligned_blocks(uint64_t s, uint64_t e)
-{
-	const unsigned top = 63 - static_cast<unsigned>(std::countl_zero((s ^ e) | 1));
+	const unsigned top = 63 - static_cast<unsigned>(std::countl_zero(s ^ e));
 	const uint64_t m = e >> top << top;
-	return (m - s) | (e - m);
+	const uint64_t blocks = (m - s) | (e - m);
+	const uint64_t below = ~uint64_t{0} >> std::countl_zero(blocks);  // 2^(k+1) - 1
+	const uint64_t block = below ^ below >> 1;
+	const auto room = static_cast<int64_t>(e - ((s + below) & ~below));
+	return room > static_cast<int64_t>(block) ? static_cast<uint64_t>(room) : block;
 }
 
 constexpr Summary summary_of_gap(uint64_t s, uint64_t e)
 {
 	if (s == e)
 		return {};
-	return {saturate(pfn_of(e - s)), stored_order(aligned_blocks(s, e))};
+	return {saturate(pfn_of(e - s)), saturate(pfn_of(natural_capacity(s, e)))};
 }
 
 struct alignas(64) Leaf {
@@ -89,19 +95,19 @@ struct alignas(64) Leaf {
 };
 
 struct alignas(64) Inner {
-	static constexpr unsigned kCapacity = 28;
+	static constexpr unsigned kCapacity = 24;
 
 	uint64_t key[kCapacity];
 	uint32_t gap[kCapacity];
+	uint32_t natural[kCapacity];
 	NodeRef child[kCapacity];
-	uint8_t order[32];  // 28 used; the vector kernels read all 32
 	uint32_t n;
 
-	Summary summary(unsigned c) const { return {gap[c], order[c]}; }
+	Summary summary(unsigned c) const { return {gap[c], natural[c]}; }
 	void set_summary(unsigned c, Summary s)
 	{
 		gap[c] = s.gap;
-		order[c] = static_cast<uint8_t>(s.order);
+		natural[c] = s.natural;
 	}
 };
 

@@ -20,7 +20,7 @@ template <class Kernels> struct RangeTreeOps {
 	// Below this many keys a leaf looks for a neighbour to merge with; together they must
 	// leave room, so that the next insertion does not split them again.
 	static constexpr unsigned kLeafMin = 26, kLeafMerged = 54;
-	static constexpr unsigned kInnerMin = 11, kInnerMerged = 24;
+	static constexpr unsigned kInnerMin = 10, kInnerMerged = 21;
 	// No extent of a leaf has this index: "skip none".
 	static constexpr unsigned kNone = 63;
 
@@ -113,7 +113,7 @@ template <class Kernels> struct RangeTreeOps {
 		// Only where the gap was a maximum does anything above change. The leaf is
 		// reduced before it is edited: vector loads would wait for the stores.
 		const Summary old = summary_of_gap(s, e), all = stored(path, t.height_);
-		if (old.gap == all.gap || old.order == all.order) {
+		if (old.gap == all.gap || old.natural == all.natural) {
 			Summary left = Kernels::summarize(*l, index);
 			left.raise(summary_of_gap(s, p));
 			left.raise(summary_of_gap(q, e));
@@ -246,8 +246,8 @@ template <class Kernels> struct RangeTreeOps {
 	{
 		std::memmove(&to.key[at], &from.key[first], count * sizeof(to.key[0]));
 		std::memmove(&to.gap[at], &from.gap[first], count * sizeof(to.gap[0]));
+		std::memmove(&to.natural[at], &from.natural[first], count * sizeof(to.natural[0]));
 		std::memmove(&to.child[at], &from.child[first], count * sizeof(to.child[0]));
-		std::memmove(&to.order[at], &from.order[first], count * sizeof(to.order[0]));
 	}
 
 	static Summary reduce(const Inner &node) { return Kernels::summarize(node, 0, node.summary(0)); }

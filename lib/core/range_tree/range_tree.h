@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The range tree: a B-tree that knows, below every child, the largest gap and the
-// largest naturally aligned free block. It finds the highest free place for any
-// length, alignment and limit, and any range by address.
+// The range tree: a B-tree that knows, below every child, the longest gap and the
+// largest natural capacity (node.h). It finds the highest free place for any length,
+// alignment and limit, and any range by address.
 //
 // Search. A request names the least summary that a child must have to hold it. Going
 // down, the rightmost such child under the limit is entered; where a leaf disappoints,
 // the search goes on at the nearest left candidate. For
-//     alignment 1 granule, or length = alignment = 2^k
-// the summary is an exact test for whole children ("holds an aligned block of 2^k" is
-// monotone in k), so that only the one child that the limit cuts can disappoint: two
-// descents at most. Other pairs are exact as well: their test is necessary, not
-// sufficient, and what the search visits in vain is counted (leaves_visited).
-// Gaps of 2^32 granules and more saturate, with the same consequence.
+//     any length without alignment, or aligned to its next power of two
+// the summary is an exact test for whole children, so that only the one child that the
+// limit cuts can disappoint: two descents at most. Other pairs are exact as well: their
+// test is necessary, not sufficient, and what the search visits in vain is counted
+// (leaves_visited). Gaps of 2^32 granules and more saturate, with the same consequence.
 //
 // Taking cuts a gap, adding up to two keys; what that may need in nodes is known and
 // checked before anything changes. Giving back only removes keys and merges nodes: it
@@ -23,8 +22,8 @@
 // it is given, usable by every process that maps it at the same address. The code for
 // the machine's vector unit is chosen once per process (Isa).
 //
-// Sources: the aggregate of gaps in a B-tree is the kernel's maple tree; the order of a
-// gap as a second, exact aggregate is this project's; splitting at the insertion point
+// Sources: the aggregate of gaps in a B-tree is the kernel's maple tree; the natural
+// capacity as a second, exact aggregate is this project's; splitting at the insertion point
 // at the edges is an old remedy for B-trees filled in order.
 #pragma once
 
@@ -97,10 +96,9 @@ public:
 
 	static Summary least(uint64_t size, uint64_t align)
 	{
-		// An aligned fit holds a naturally aligned block of min(size, align), rounded
-		// down to a power of two.
-		const uint64_t block = size < align ? size : align;
-		return {saturate(size), static_cast<uint32_t>(std::bit_width(block))};
+		// What is aligned to more than its own next power of two is aligned to that
+		// as well; what is longer than its alignment holds a block of that.
+		return {saturate(size), saturate(size < align ? size : align)};
 	}
 
 private:

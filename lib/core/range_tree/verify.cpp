@@ -8,16 +8,16 @@ namespace iovad::core {
 
 namespace {
 
-// The definition of order, tried from the top: not the formula of the tree.
-uint32_t order_by_trial(Pfn s, Pfn e)
+// The definition of natural capacity, by trial: not the formula of the tree. Every n
+// fits up to it, so bisection finds it.
+uint64_t capacity_by_trial(Pfn s, Pfn e)
 {
-	for (uint32_t k = 52; k-- > 0;) {
-		const Pfn block = Pfn{1} << k;
-		const Pfn start = (s + block - 1) & ~(block - 1);
-		if (start + block <= e)
-			return k + 1;
+	uint64_t fits = 0, fails = e - s + 1;
+	while (fails - fits > 1) {
+		const uint64_t n = fits + (fails - fits) / 2, align = std::bit_ceil(n);
+		((((s + align - 1) & ~(align - 1)) + n <= e) ? fits : fails) = n;
 	}
-	return 0;
+	return fits;
 }
 
 }  // namespace
@@ -62,8 +62,8 @@ struct RangeTreeVerifier {
 			const Pfn begin = expected;
 			const Summary s = visit(node.child[c], depth + 1);
 			if (s != node.summary(c))
-				fail("child at %" PRIx64 ": gap %u order %u stored, %u and %u found",
-				     begin, node.gap[c], unsigned{node.order[c]}, s.gap, s.order);
+				fail("child at %" PRIx64 ": gap %u capacity %u stored, %u and %u found",
+				     begin, node.gap[c], node.natural[c], s.gap, s.natural);
 			all.raise(s);
 		}
 		return all;
@@ -95,7 +95,7 @@ struct RangeTreeVerifier {
 			fail("two gaps touch at %" PRIx64, x.start);
 		after_gap = gap;
 		if (gap) {
-			all.raise({saturate(x.end - x.start), order_by_trial(x.start, x.end)});
+			all.raise({saturate(x.end - x.start), saturate(capacity_by_trial(x.start, x.end))});
 			gaps += x.end - x.start;
 		} else {
 			++ranges;
@@ -109,8 +109,8 @@ struct RangeTreeVerifier {
 		if (expected != t.end_)
 			fail("extents end at %" PRIx64 " instead of %" PRIx64, expected, t.end_);
 		if (all != t.root_)
-			fail("root: gap %u order %u stored, %u and %u found", t.root_.gap, t.root_.order,
-			     all.gap, all.order);
+			fail("root: gap %u capacity %u stored, %u and %u found", t.root_.gap, t.root_.natural,
+			     all.gap, all.natural);
 		if (ranges != t.ranges_)
 			fail("%" PRIu64 " ranges counted, %" PRIu64 " found", t.ranges_, ranges);
 		if (gaps != t.free_)

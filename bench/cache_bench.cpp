@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The data path: one page from this lcore's cache and back, through the C API and the
+// shared library, beside one object from a mempool with a cache of 512 and back. The
+// mempool's `pair` is the unit that ratios are stated in: both do the same work of
+// keeping a stack per lcore, one of pointers, one of addresses.
+//
+// Names are <case>/<contestant>; the counter ns is per allocation and free together.
+//   pair      one out, the same one back
+//   burst:N   N out one by one, then N back one by one
+//   bulk:32   32 out in one call, back in one call
+//   neighbour as pair, while a second lcore does the same
+//   handover  out here in bursts of 32, through a ring, back on a second lcore
+#include "eal_session.h"
+#include "stopwatch.h"
+
+#include <iovad/iovad.h>
+
+#include <benchmark/benchmark.h>
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_mempool.h>
+#include <rte_pause.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+using namespace iovad::bench;
+
+constexpr unsigned kBurst = 32;
+constexpr unsigned kRound = 1024; // objects per reading of the clock
+constexpr std::uint64_t kPage = 4096;
+
+class Mempool {
+public:
+	using Item = void *;
+
+	Mempool()
+		: pool_(rte_mempool_create("bench", 16383, 64, 512, 0, nullptr, nullptr, nullptr, nullptr,
+					   SOCKET_ID_ANY, 0))
+	{
+		if (!pool_)
+			throw std::runtime_error("rte_mempool_create failed");
+	}
+	~Mempool() { rte_mempool_free(pool_); }
+	Mempool(const Mempool &) = delete;
+	Mempool &operator=(const Mempool &) = delete;
+
+	int get(Item *item) { return rte_mempool_get(pool_, item); }
+	int put(Item item)
+	{
+		rte_mempool_put(pool_, item);
+		return 0;
+	}
+	int get_bulk(Item *items, unsigned n) { return rte_mempool_get_bulk(pool_, items, n); }
+	int put_bulk(const Item *items, unsigned n)
+	{
+		rte_mempool_put_bulk(pool_, items, n);
+		return 0;
+	}
+
+private:
+	rte_mempool *pool_;
+};
+
+class Domain {
+public:
+	using Item = rte_iova_t;
+
+	Domain()
+	{
+		iovad_domain_conf conf;
+		iovad_domain_conf_init(&conf);
+		conf.name = "bench";
+		domain_ = iovad_domain_create(&conf);
+		if (!domain_)
+			throw std::runtime_error("iovad_domain_create failed");
+	}
+	~Domain() { iovad_domain_destroy(domain_); }
+	Domain(const Domain &) = delete;
+	Domain &operator=(const Domain &) = delete;
+
+	int get(Item *item) { return iovad_alloc(domain_, kPage, kLimit, item); }
+	int put(Item item) { return iovad_free(domain_, item, kPage); }
+	int get_bulk(Item *items, unsigned n) { return iovad_alloc_bulk(domain_, kPage, kLimit, items, n); }
+	int put_bulk(const Item *items, unsigned n) { return iovad_free_bulk(domain_, items, kPage, n); }
+
+private:
+	static constexpr std::uint64_t kLimit = UINT64_MAX;
+	iovad_domain *domain_;
+};
+
+template <class Contestant>
+int pairs(Contestant &c, unsigned n)
+{
+	int failed = 0;
+	for (unsigned i = 0; i < n; ++i) {
+		typename Contestant::Item item{};
+		failed |= c.get(&item);
+		benchmark::DoNotOptimize(item);
+		failed |= c.put(item);
+	}
+	return failed;
+}
+
+template <class Contestant, unsigned kDepth>
+int bursts(Contestant &c)
+{
+	static std::array<typename Contestant::Item, kDepth> items;
+	int failed = 0;
+	for (unsigned done = 0; done < kRound; done += kDepth) {
+		for (auto &item : items)
+			failed |= c.get(&item);
+		benchmark::ClobberMemory();
+		for (auto item : items)
+			failed |= c.put(item);
+	}
+	return failed;
+}
+
+template <class Contestant>
+int bulks(Contestant &c)
+{
+	std::array<typename Contestant::Item, kBurst> items{};
+	int failed = 0;
+	for (unsigned done = 0; done < kRound; done += kBurst) {
+		failed |= c.get_bulk(items.data(), kBurst);
+		benchmark::ClobberMemory();
+		failed |= c.put_bulk(items.data(), kBurst);
+	}
+	return failed;
+}
+
+template <class Round>
+void measure(benchmark::State &state, Round &&round)
+{
+	Stopwatch watch;
+	int failed = 0;
+	for (auto _ : state)
+		state.SetIterationTime(watch.time(kRound, [&] { failed |= round(); }));
+	if (failed)
+		state.SkipWithError("an allocation or free failed");
+	state.counters["ns"] = watch.ns_per_operation();
+}
+
+// Work for a second lcore, from construction to destruction.
+template <class Body>
+class Neighbour {
+public:
+	explicit Neighbour(Body body) : body_(body)
+	{
+		rte_eal_remote_launch(&run, this, rte_get_next_lcore(-1, 1, 0));
+		while (!running_.load(std::memory_order_relaxed))
+			rte_pause();
+	}
+	~Neighbour()
+	{
+		stop_.store(true, std::memory_order_relaxed); // only says when; joined below
+		rte_eal_mp_wait_lcore();
+	}
+	Neighbour(const Neighbour &) = delete;
+	Neighbour &operator=(const Neighbour &) = delete;
+
+private:
+	static int run(void *self)
+	{
+		auto *n = static_cast<Neighbour *>(self);
+		n->running_.store(true, std::memory_order_relaxed);
+		while (!n->stop_.load(std::memory_order_relaxed))
+			n->body_();
+		return 0;
+	}
+
+	Body body_;
+	std::atomic<bool> running_{false}, stop_{false};
+};
+
+template <class Contestant>
+void beside_neighbour(benchmark::State &state, Contestant &c)
+{
+	Neighbour neighbour([&c] { pairs(c, kRound); });
+	measure(state, [&] { return pairs(c, kRound); });
+}
+
+template <class Contestant>
+void handover(benchmark::State &state, Contestant &c)
+{
+	using Item = typename Contestant::Item;
+	rte_ring *ring = rte_ring_create_elem("handover", sizeof(Item), 1024, SOCKET_ID_ANY,
+					      RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (!ring) {
+		state.SkipWithError("rte_ring_create_elem failed");
+		return;
+	}
+	auto drain = [&c, ring] {
+		std::array<Item, kBurst> items;
+		unsigned n = rte_ring_sc_dequeue_burst_elem(ring, items.data(), sizeof(Item), kBurst, nullptr);
+		for (unsigned i = 0; i < n; ++i)
+			c.put(items[i]);
+		return n;
+	};
+	{
+		Neighbour neighbour(drain);
+		measure(state, [&c, ring] {
+			std::array<Item, kBurst> items{};
+			int failed = 0;
+			for (unsigned done = 0; done < kRound; done += kBurst) {
+				for (auto &item : items)
+					failed |= c.get(&item);
+				while (!rte_ring_sp_enqueue_bulk_elem(ring, items.data(), sizeof(Item), kBurst,
+								      nullptr))
+					rte_pause();
+			}
+			return failed;
+		});
+	}
+	while (drain())
+		;
+	rte_ring_free(ring);
+}
+
+template <class Body>
+void add(const char *name, const char *contestant, Body body)
+{
+	benchmark::RegisterBenchmark((std::string(name) + "/" + contestant).c_str(), body)
+		->UseManualTime();
+}
+
+template <class Contestant>
+void add_contestant(const char *name, Contestant &c)
+{
+	using State = benchmark::State;
+	add("pair", name, [&c](State &s) { measure(s, [&c] { return pairs(c, kRound); }); });
+	add("burst:32", name, [&c](State &s) { measure(s, [&c] { return bursts<Contestant, 32>(c); }); });
+	// More than a cache holds, of either kind.
+	add("burst:1024", name, [&c](State &s) { measure(s, [&c] { return bursts<Contestant, 1024>(c); }); });
+	add("bulk:32", name, [&c](State &s) { measure(s, [&c] { return bulks(c); }); });
+	if (rte_lcore_count() < 2)
+		return;
+	add("neighbour", name, [&c](State &s) { beside_neighbour(s, c); });
+	add("handover", name, [&c](State &s) { handover(s, c); });
+}
+
+void run()
+{
+	EalSession eal;
+	benchmark::AddCustomContext("lcores", eal.cpus());
+	benchmark::AddCustomContext("memory", eal.huge_pages() ? "huge pages" : "no huge pages (--no-huge)");
+	Mempool mempool;
+	Domain domain;
+	add_contestant("mempool", mempool);
+	add_contestant("iovad", domain);
+	benchmark::RunSpecifiedBenchmarks();
+}
+
+}  // namespace
+
+int main(int argc, char **argv)
+{
+	benchmark::Initialize(&argc, argv);
+	if (benchmark::ReportUnrecognizedArguments(argc, argv))
+		return 1;
+	try {
+		run();
+	} catch (const std::exception &e) {
+		std::fprintf(stderr, "cache_bench: %s\n", e.what());
+		return 1;
+	}
+	benchmark::Shutdown();
+	return 0;
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""One table of the repetitions in Google Benchmark's JSON: medians, spread, ratios.
+
+Times are nanoseconds: the median of the repetitions, and in brackets their lowest and
+highest. A ratio is a median divided by the median of the reference in the same run:
+
+  tree   x aug    the augmented red-black tree in the same case
+  cache  x pair   one get and put of a mempool with a cache of 512
+         x pool   the mempool in the same case
+"""
+import collections
+import json
+import os
+import statistics
+import sys
+
+
+class Run:
+    """Samples of one JSON file: [case][contestant][counter] -> list of numbers."""
+
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+        self.context = data["context"]
+        self.errors = []
+        self.cases = collections.defaultdict(lambda: collections.defaultdict(dict))
+        rows = sorted(data["benchmarks"], key=lambda row: row["family_index"])
+        groups = list(dict.fromkeys(row["run_name"].split(":")[0] for row in rows))
+        # Sizes of one case together, whichever contestant was registered first.
+        rows.sort(key=lambda row: (groups.index(row["run_name"].split(":")[0]), row["run_name"].split("/")[0]))
+        for row in rows:
+            case, contestant = row["run_name"].split("/")[:2]
+            if row.get("error_occurred"):
+                self.errors.append(f"{case}/{contestant}: {row['error_message']}")
+            elif row["run_type"] == "iteration":
+                self.add(case, contestant, row)
+
+    def add(self, case, contestant, row):
+        samples = self.cases[case][contestant]
+        for counter in ("ns", "alloc_ns", "free_ns", "bytes_packed", "bytes_holes", "found"):
+            if counter in row:
+                samples.setdefault(counter, []).append(row[counter])
+
+    def median(self, case, contestant, counter):
+        samples = self.cases.get(case, {}).get(contestant, {}).get(counter)
+        return statistics.median(samples) if samples else None
+
+
+def number(value):
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def spread(samples):
+    return f"{number(statistics.median(samples))} [{number(min(samples))}-{number(max(samples))}]" if samples else ""
+
+
+def ratio(value, reference):
+    if value is None or not reference:
+        return ""
+    value /= reference
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.1 else f"{value:.1g}"
+
+
+def tree_rows(run):
+    yield ["case", "contestant", "alloc ns", "x aug", "free ns", "x aug", "B packed", "B holes", "found"]
+    for case, contestants in run.cases.items():
+        for name, samples in contestants.items():
+            row = [case, name]
+            for counter in ("alloc_ns", "free_ns"):
+                reference = run.median(case, "augmented_rbtree", counter)
+                row += [spread(samples.get(counter)), ratio(run.median(case, name, counter), reference)]
+            row += [number(run.median(case, name, counter)) for counter in ("bytes_packed", "bytes_holes")]
+            found = run.median(case, name, "found")
+            yield row + ["" if found is None else f"{found:.0%}"]
+
+
+def cache_rows(run):
+    yield ["case", "contestant", "ns", "x pair", "x pool"]
+    pair = run.median("pair", "mempool", "ns")
+    for case, contestants in run.cases.items():
+        for name, samples in contestants.items():
+            median = run.median(case, name, "ns")
+            pool = run.median(case, "mempool", "ns")
+            yield [case, name, spread(samples.get("ns")), ratio(median, pair), ratio(median, pool)]
+
+
+def show(rows):
+    rows = list(rows)
+    used = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
+    widths = {i: max(len(row[i]) for row in rows) for i in used}
+    previous = None
+    for row in rows:
+        if previous and row[0] != previous:
+            print()
+        previous = row[0]
+        cells = [row[i].ljust(widths[i]) if i < 2 else row[i].rjust(widths[i]) for i in used]
+        print("  ".join(cells).rstrip())
+
+
+def main(paths):
+    failed = False
+    # Google Benchmark leaves an empty file where the filter matched nothing.
+    matched = [path for path in paths if os.path.getsize(path)]
+    if not matched:
+        print("no benchmark has a name that matches", file=sys.stderr)
+        return 1
+    for path in matched:
+        run = Run(path)
+        facts = {k: run.context[k] for k in ("iovad_isa", "clock_ns", "lcores", "memory") if k in run.context}
+        print(f"\n{path}: " + ", ".join(f"{k} {v}" for k, v in facts.items()) + "\n")
+        show(tree_rows(run) if "iovad_isa" in run.context else cache_rows(run))
+        for error in run.errors:
+            print(f"failed: {error}", file=sys.stderr)
+            failed = True
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
