@@ -20,14 +20,13 @@ Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
 	const Geometry &g = state->config.geometry;
 	shift_ = g.shift;
 	border_ = g.zone_border();
-	// No limit reaches all of a zone that is not there.
-	zone_last_[0] = border_ ? border_ - 1 : ~uint64_t{0};
+	zone_last_[0] = border_ - 1;  // of no consequence where there is no low zone
 	zone_last_[1] = g.last_byte();
 	cached_granules_ = state->config.cached ? kCachedGranules : 0;
 	for (uint64_t i = 0; i < kCachedGranules; ++i)
 		class_table_[i] = static_cast<uint8_t>(class_of(i + 1));
 	for (Bin bin{0}; bin.index < kBins; ++bin.index) {
-		const uint64_t first = bin.zone() == 1 ? std::max(border_, g.first_byte()) : g.first_byte();
+		const uint64_t first = std::max(bin.zone() == 1 ? border_ : 0, g.first_byte());
 		const uint64_t last = zone_last_[bin.zone()];
 		const uint64_t mask = g.bytes(bin.granules()) - 1;
 		const bool exists = (bin.zone() == 1 || border_ != 0) && last - first >= mask;
@@ -58,8 +57,7 @@ Status Domain::check(uint64_t len, uint64_t limit, Request &r) const
 	r.limit_pfn = g.limit_pfn(r.limit);
 	r.cached = granules <= cached_granules_;
 	if (r.cached) {
-		// A limit inside the high zone still is that zone's: see alloc_cached().
-		r.bin = Bin::of(class_of(granules), limit > zone_last_[0] || border_ == 0);
+		r.bin = Bin::of(class_of(granules), limit >= border_);
 	}
 	return Status::ok;
 }
@@ -122,8 +120,7 @@ Status Domain::alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas
 	} else {
 		// Some address of the zone may lie above the limit. Only the top of the loaded
 		// magazine is looked at; the tree knows exactly.
-		const auto below = [&](uint64_t iova) { return iova + (geometry().bytes(r.granules) - 1) <= r.limit; };
-		while (done < n && cache.get_if(r.bin, iovas[done], below))
+		while (done < n && get_below(cache, r.bin, r.limit, iovas[done]))
 			++done;
 	}
 	if (done == n)

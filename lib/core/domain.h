@@ -81,11 +81,12 @@ public:
 		if (granules - 1 >= cached_granules_) [[unlikely]]
 			return false;
 		const unsigned klass = class_table_[granules - 1];
-		// The high zone for who reaches all of it, the low one for who reaches that: a
-		// branch, since who asks on one lcore mostly asks with one limit.
+		// Branches: who asks on one lcore mostly asks with one limit.
 		if (limit >= zone_last_[1]) [[likely]]
 			return cache_of(lcore)->get(Bin::of(klass, 1), iova);
-		return limit >= zone_last_[0] && cache_of(lcore)->get(Bin::of(klass, 0), iova);
+		if (limit == zone_last_[0])
+			return cache_of(lcore)->get(Bin::of(klass, 0), iova);
+		return limit >= border_ && get_below(*cache_of(lcore), Bin::of(klass, 1), limit, iova);
 	}
 
 	bool try_free(unsigned lcore, uint64_t iova, uint64_t len) const
@@ -100,9 +101,10 @@ public:
 	bool try_alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n) const
 	{
 		const uint64_t granules = granules_of(len);
-		if (granules - 1 >= cached_granules_ || limit < zone_last_[0]) [[unlikely]]
+		const unsigned zone = limit >= border_;
+		if (granules - 1 >= cached_granules_ || limit < zone_last_[zone]) [[unlikely]]
 			return false;
-		const Bin bin = Bin::of(class_table_[granules - 1], limit >= zone_last_[1]);
+		const Bin bin = Bin::of(class_table_[granules - 1], zone);
 		return cache_of(lcore)->get_bulk(bin, iovas, n);
 	}
 
@@ -168,6 +170,12 @@ private:
 	LcoreCache *cache_of(unsigned lcore) const
 	{
 		return cache_[int64_t{static_cast<int32_t>(lcore)} + 1].load(std::memory_order_relaxed);
+	}
+	// The limit cuts the zone: what lies on top may be taken if it is below.
+	bool get_below(LcoreCache &cache, Bin bin, uint64_t limit, uint64_t &iova) const
+	{
+		const uint64_t mask = blocks_[bin.index].mask;
+		return cache.get_if(bin, iova, [=](uint64_t top) { return top + mask <= limit; });
 	}
 	// A length that is no multiple of the granule comes out huge.
 	uint64_t granules_of(uint64_t len) const { return std::rotr(len, static_cast<int>(shift_)); }
