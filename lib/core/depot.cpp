@@ -15,13 +15,14 @@ void Depot::init(Magazine *memory, uint32_t count, const Geometry &g, unsigned p
 	const uint64_t granules[kZones] = {border - g.first, g.end - border};
 	for (unsigned zone = 0; zone < kZones; ++zone)
 		charge_[zone] = {0, granules[zone] / 100 * percent + granules[zone] % 100 * percent / 100};
-	for (Bin bin{0}; bin.index < kBins; ++bin.index) {
+	for (unsigned i = 0; i < kBins; ++i) {
+		const Bin bin = Bin::numbered(i);
 		new (&shelf(bin)) Shelf{};
 		// Not more than an eighth of the share in one magazine: four lcores' pairs fit.
 		// One address is no cache.
 		const uint64_t share = std::min<uint64_t>(kMostGranules, charge_[bin.zone()].most / 8);
 		const uint64_t fits = std::min<uint64_t>(Magazine::kSlots, share >> bin.klass());
-		capacity_[bin.index] = fits < 2 ? 0 : static_cast<uint16_t>(fits);
+		capacity_[bin.index()] = fits < 2 ? 0 : static_cast<uint16_t>(fits);
 	}
 }
 
@@ -85,7 +86,7 @@ Magazine *Depot::take_surplus(Bin bin)
 
 Magazine *Depot::grant(Bin bin)
 {
-	const uint16_t capacity = capacity_[bin.index];
+	const uint16_t capacity = capacity_[bin.index()];
 	if (capacity == 0)
 		return nullptr;
 	const uint64_t granules = capacity * bin.granules();
@@ -99,7 +100,7 @@ Magazine *Depot::grant(Bin bin)
 	charge.used += granules;
 	granted_.store(granted() + 1, std::memory_order_relaxed);
 	m->capacity = capacity;
-	m->bin_index = static_cast<uint16_t>(bin.index);
+	m->bin_index = static_cast<uint16_t>(bin.index());
 	m->set_count(0);
 	return m;
 }

@@ -50,7 +50,7 @@ public:
 	bool nothing_granted() const { return granted_.load(std::memory_order_relaxed) == 0; }
 	uint32_t granted() const { return granted_.load(std::memory_order_relaxed); }
 	Charge charge(unsigned zone);
-	uint16_t capacity(Bin bin) const { return capacity_[bin.index]; }
+	uint16_t capacity(Bin bin) const { return capacity_[bin.index()]; }
 
 private:
 	struct alignas(64) Shelf {
@@ -61,7 +61,7 @@ private:
 		std::atomic<uint32_t> surplus;  // changed under the lock, peeked at without
 	};
 
-	Shelf &shelf(Bin bin) { return shelves_[bin.index]; }
+	Shelf &shelf(Bin bin) { return shelves_[bin.index()]; }
 	static uint64_t most_granules(const Magazine &m) { return m.capacity * m.bin().granules(); }
 	static void count_exchange(Shelf &shelf);
 

@@ -20,19 +20,19 @@ Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
 	const Geometry &g = state->config.geometry;
 	shift_ = g.shift;
 	border_ = g.zone_border();
-	zone_last_[0] = border_ - 1;  // of no consequence where there is no low zone
+	first_byte_ = g.first_byte();
+	// Of no consequence where there is no low zone: nothing lies below a border of 0.
+	zone_first_[0] = first_byte_;
+	zone_last_[0] = border_ - 1;
+	zone_first_[1] = std::max(border_, first_byte_);
 	zone_last_[1] = g.last_byte();
 	cached_granules_ = state->config.cached ? kCachedGranules : 0;
 	for (uint64_t i = 0; i < kCachedGranules; ++i)
-		class_table_[i] = static_cast<uint8_t>(class_of(i + 1));
-	for (Bin bin{0}; bin.index < kBins; ++bin.index) {
-		const uint64_t first = std::max(bin.zone() == 1 ? border_ : 0, g.first_byte());
-		const uint64_t last = zone_last_[bin.zone()];
-		const uint64_t mask = g.bytes(bin.granules()) - 1;
-		const bool exists = (bin.zone() == 1 || border_ != 0) && last - first >= mask;
-		// None: a single place that no alignment allows.
-		blocks_[bin.index] = exists ? Blocks{mask, first, last - first - mask}
-					    : Blocks{mask, ~uint64_t{0}, 0};
+		class_offset_[i] = static_cast<uint8_t>(class_of(i + 1) * Bin::kClassBytes);
+	for (unsigned klass = 0; klass < kClasses; ++klass) {
+		const uint64_t mask = g.bytes(uint64_t{1} << klass) - 1;
+		const uint64_t span = g.last_byte() - first_byte_;
+		blocks_[klass] = span >= mask ? Blocks{mask, span - mask} : Blocks{~uint64_t{0}, 0};
 	}
 	absent_.init(&state->none);
 	for (auto &cache : cache_)

@@ -80,13 +80,13 @@ public:
 		const uint64_t granules = granules_of(len);
 		if (granules - 1 >= cached_granules_) [[unlikely]]
 			return false;
-		const unsigned klass = class_table_[granules - 1];
+		const uint64_t klass = class_offset_[granules - 1];
 		// Branches: who asks on one lcore mostly asks with one limit.
 		if (limit >= zone_last_[1]) [[likely]]
-			return cache_of(lcore)->get(Bin::of(klass, 1), iova);
+			return cache_of(lcore)->get(Bin::at(klass, 1), iova);
 		if (limit == zone_last_[0])
-			return cache_of(lcore)->get(Bin::of(klass, 0), iova);
-		return limit >= border_ && get_below(*cache_of(lcore), Bin::of(klass, 1), limit, iova);
+			return cache_of(lcore)->get(Bin::at(klass, 0), iova);
+		return limit >= border_ && get_below(*cache_of(lcore), Bin::at(klass, 1), limit, iova);
 	}
 
 	bool try_free(unsigned lcore, uint64_t iova, uint64_t len) const
@@ -94,8 +94,11 @@ public:
 		const uint64_t granules = granules_of(len);
 		if (granules - 1 >= cached_granules_) [[unlikely]]
 			return false;
-		const Bin bin = Bin::of(class_table_[granules - 1], iova >= border_);
-		return blocks_[bin.index].hold(iova) && cache_of(lcore)->put(bin, iova);
+		const uint64_t klass = class_offset_[granules - 1];
+		const Blocks &blocks = blocks_at(klass);
+		if ((iova & blocks.mask) != 0 || iova - first_byte_ > blocks.span) [[unlikely]]
+			return false;
+		return cache_of(lcore)->put(Bin::at(klass, iova >= border_), iova);
 	}
 
 	bool try_alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n) const
@@ -104,7 +107,7 @@ public:
 		const unsigned zone = limit >= border_;
 		if (granules - 1 >= cached_granules_ || limit < zone_last_[zone]) [[unlikely]]
 			return false;
-		const Bin bin = Bin::of(class_table_[granules - 1], zone);
+		const Bin bin = Bin::at(class_offset_[granules - 1], zone);
 		return cache_of(lcore)->get_bulk(bin, iovas, n);
 	}
 
@@ -113,8 +116,8 @@ public:
 		const uint64_t granules = granules_of(len);
 		if (granules - 1 >= cached_granules_ || n == 0) [[unlikely]]
 			return false;
-		const Bin bin = Bin::of(class_table_[granules - 1], iovas[0] >= border_);
-		return blocks_[bin.index].hold_all(iovas, n) && cache_of(lcore)->put_bulk(bin, iovas, n);
+		const Bin bin = Bin::at(class_offset_[granules - 1], iovas[0] >= border_);
+		return are_blocks(bin, iovas, n) && cache_of(lcore)->put_bulk(bin, iovas, n);
 	}
 
 	// Bytes. See iovad.h for what each does.
@@ -146,35 +149,42 @@ public:
 	AddressSpace &space() const { return state_->space; }
 
 private:
-	// The blocks of one bin: where their first byte may lie.
-	struct Blocks {
-		uint64_t mask;   // bytes of a block, less one
-		uint64_t first;
-		uint64_t span;   // from the first of them to the last
-
-		bool hold(uint64_t iova) const { return (iova & mask) == 0 && iova - first <= span; }
-		// May say no where it is yes: differences are taken for signed.
-		bool hold_all(const uint64_t *iovas, unsigned n) const
-		{
-			uint64_t bits = 0, sign = 0;
-			for (unsigned i = 0; i < n; ++i) {
-				const uint64_t offset = iovas[i] - first;
-				bits |= iovas[i];
-				sign |= offset | (span - offset);
-			}
-			return (bits & mask) == 0 && static_cast<int64_t>(sign) >= 0;
-		}
+	// The blocks of a class: where their first byte may lie, counted from first_byte_.
+	// A class that does not fit into the domain has a mask that nothing satisfies.
+	struct alignas(Bin::kClassBytes) Blocks {
+		uint64_t mask;  // bytes of a block, less one
+		uint64_t span;
 	};
+	const Blocks &blocks_at(uint64_t class_offset) const
+	{
+		return *reinterpret_cast<const Blocks *>(reinterpret_cast<const std::byte *>(blocks_) +
+							 class_offset);
+	}
+
+	// All are blocks of this bin. May say no where it is yes: differences are taken for
+	// signed, so that the loop is a handful of vector instructions.
+	bool are_blocks(Bin bin, const uint64_t *iovas, unsigned n) const
+	{
+		const uint64_t mask = blocks_[bin.klass()].mask, first = zone_first_[bin.zone()];
+		const uint64_t span = zone_last_[bin.zone()] - first - mask;
+		uint64_t bits = 0, sign = span;
+		for (unsigned i = 0; i < n; ++i) {
+			const uint64_t offset = iovas[i] - first;
+			bits |= iovas[i];
+			sign |= offset | (span - offset);
+		}
+		return (bits & mask) == 0 && static_cast<int64_t>(sign) >= 0;
+	}
 
 	// kNoLcore becomes -1.
 	LcoreCache *cache_of(unsigned lcore) const
 	{
-		return cache_[int64_t{static_cast<int32_t>(lcore)} + 1].load(std::memory_order_relaxed);
+		return (cache_ + 1)[int64_t{static_cast<int32_t>(lcore)}].load(std::memory_order_relaxed);
 	}
 	// The limit cuts the zone: what lies on top may be taken if it is below.
 	bool get_below(LcoreCache &cache, Bin bin, uint64_t limit, uint64_t &iova) const
 	{
-		const uint64_t mask = blocks_[bin.index].mask;
+		const uint64_t mask = blocks_[bin.klass()].mask;
 		return cache.get_if(bin, iova, [=](uint64_t top) { return top + mask <= limit; });
 	}
 	// A length that is no multiple of the granule comes out huge.
@@ -199,9 +209,11 @@ private:
 	unsigned shift_;
 	uint64_t cached_granules_;    // longest request that goes to caches; 0: none does
 	uint64_t border_;             // where the high zone begins
+	uint64_t first_byte_;
+	uint64_t zone_first_[kZones];
 	uint64_t zone_last_[kZones];  // a limit that reaches all of the zone is at least this
-	uint8_t class_table_[kCachedGranules];
-	Blocks blocks_[kBins];
+	uint8_t class_offset_[kCachedGranules];  // by granules - 1: see Bin
+	Blocks blocks_[kClasses];
 	// By lcore + 1, so that kNoLcore needs no test. An lcore without a cache has absent_,
 	// in which nothing is ever loaded, so that this needs none either.
 	std::atomic<LcoreCache *> cache_[kMaxLcores + 1];

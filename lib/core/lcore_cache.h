@@ -163,7 +163,11 @@ private:
 	// Release pairs with busy().
 	void leave() { busy_.store(0, std::memory_order_release); }
 
-	Pair &pair(Bin bin) { return pairs_[bin.index]; }
+	static_assert(sizeof(Pair) == Bin::kBytes);
+	Pair &pair(Bin bin)
+	{
+		return *reinterpret_cast<Pair *>(reinterpret_cast<std::byte *>(pairs_) + bin.offset());
+	}
 	static void count(std::atomic<uint64_t> &counter, uint64_t n)
 	{
 		// One writer: a plain addition that others may read. In one instruction where

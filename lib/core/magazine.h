@@ -22,7 +22,7 @@ struct alignas(64) Magazine {
 
 	unsigned count() const { return n.load(std::memory_order_relaxed); }
 	void set_count(unsigned count) { n.store(count, std::memory_order_relaxed); }
-	Bin bin() const { return {bin_index}; }
+	Bin bin() const { return Bin::numbered(bin_index); }
 	bool empty() const { return count() == 0; }
 	bool full() const { return count() == capacity; }
 };

@@ -14,14 +14,28 @@ inline constexpr unsigned kZones = 2;
 inline constexpr unsigned kBins = kClasses * kZones;
 inline constexpr uint64_t kCachedGranules = uint64_t{1} << (kClasses - 1);
 
-// A class in a zone.
-struct Bin {
-	unsigned index;
+// A class in a zone, kept as an offset in bytes: of the bin's two magazine pointers in
+// the cache of an lcore. So the hot paths need no arithmetic to get there.
+class Bin {
+public:
+	static constexpr uint64_t kBytes = 2 * sizeof(void *), kClassBytes = kZones * kBytes;
 
-	static constexpr Bin of(unsigned klass, unsigned zone) { return {klass * kZones + zone}; }
-	unsigned zone() const { return index % kZones; }
-	unsigned klass() const { return index / kZones; }
+	constexpr Bin() = default;
+	static constexpr Bin of(uint64_t klass, uint64_t zone) { return Bin(klass * kClassBytes + zone * kBytes); }
+	// class_offset: klass * kClassBytes.
+	static constexpr Bin at(uint64_t class_offset, uint64_t zone) { return Bin(class_offset + zone * kBytes); }
+	static constexpr Bin numbered(unsigned index) { return Bin(index * kBytes); }
+
+	uint64_t offset() const { return offset_; }
+	unsigned index() const { return static_cast<unsigned>(offset_ / kBytes); }
+	unsigned zone() const { return index() % kZones; }
+	unsigned klass() const { return index() / kZones; }
 	uint64_t granules() const { return uint64_t{1} << klass(); }
+
+private:
+	explicit constexpr Bin(uint64_t offset) : offset_(offset) {}
+
+	uint64_t offset_ = 0;
 };
 
 // For 1 to kCachedGranules granules.

@@ -37,6 +37,15 @@ extern "C" {
 #endif
 
 #define IOVAD_API __attribute__((visibility("default")))
+/* The data path is called through the GOT, without the detour of a PLT entry. */
+#if defined(__has_attribute)
+#if __has_attribute(noplt)
+#define IOVAD_HOT_API IOVAD_API __attribute__((noplt))
+#endif
+#endif
+#ifndef IOVAD_HOT_API
+#define IOVAD_HOT_API IOVAD_API
+#endif
 
 /** What installs translations. IOVAD_BACKEND_NONE: nothing, addresses only. */
 enum iovad_backend { IOVAD_BACKEND_NONE, IOVAD_BACKEND_SOFT, IOVAD_BACKEND_VFIO };
@@ -157,7 +166,7 @@ IOVAD_API struct iovad_domain *iovad_domain_lookup(const char *name);
  *   -ENOSPC nothing of that length is free under limit, caches included;
  *   -EAGAIN the tree has no node for it now.
  */
-IOVAD_API int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova);
+IOVAD_HOT_API int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova);
 
 /**
  * Give back what iovad_alloc() gave, with the same len. Cannot fail for lack of
@@ -170,14 +179,14 @@ IOVAD_API int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, 
  *   length (where the request goes to the tree: see above, and above 64
  *   granules).
  */
-IOVAD_API int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+IOVAD_HOT_API int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
 
 /**
  * Take n ranges of len bytes: as n times iovad_alloc(), in one call.
  * All or nothing. n may be 0.
  * @return as iovad_alloc().
  */
-IOVAD_API int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit,
+IOVAD_HOT_API int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit,
 			       rte_iova_t *iovas, unsigned int n);
 
 /**
@@ -186,7 +195,7 @@ IOVAD_API int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t li
  *   -ENOENT where iovad_free() would look it up: some were not live, all others
  *   are freed.
  */
-IOVAD_API int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len,
+IOVAD_HOT_API int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len,
 			      unsigned int n);
 
 /**
