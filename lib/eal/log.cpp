@@ -3,4 +3,4 @@
 
 #include <rte_common.h>
 
-RTE_LOG_REGISTER(iovad_logtype, iovad, NOTICE);
+RTE_LOG_REGISTER(iovad_logtype, iovad, NOTICE)
