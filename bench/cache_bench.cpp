@@ -8,6 +8,8 @@
 //   pair      one out, the same one back
 //   burst:N   N out one by one, then N back one by one
 //   bulk:32   32 out in one call, back in one call
+//   live:N    N live, one of them at random back and another one out
+//   live:N:bulk  the same by 32
 //   neighbour as pair, while a second lcore does the same
 //   handover  out here in bursts of 32, through a ring, back on a second lcore
 #include "eal_session.h"
@@ -24,12 +26,17 @@
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <memory>
+#include <random>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -39,12 +46,18 @@ constexpr unsigned kBurst = 32;
 constexpr unsigned kRound = 1024; // objects per reading of the clock
 constexpr std::uint64_t kPage = 4096;
 
+std::string unique_name(const char *prefix)
+{
+	static unsigned number;
+	return prefix + std::to_string(number++);
+}
+
 class Mempool {
 public:
 	using Item = void *;
 
-	Mempool()
-		: pool_(rte_mempool_create("bench", 16383, 64, 512, 0, nullptr, nullptr, nullptr, nullptr,
+	explicit Mempool(unsigned live)
+		: pool_(rte_mempool_create(unique_name("bench").c_str(), live + 16383, 64, 512, 0, nullptr, nullptr, nullptr, nullptr,
 					   SOCKET_ID_ANY, 0))
 	{
 		if (!pool_)
@@ -75,11 +88,13 @@ class Domain {
 public:
 	using Item = rte_iova_t;
 
-	Domain()
+	explicit Domain(unsigned live)
 	{
+		const std::string name = unique_name("bench");
 		iovad_domain_conf conf;
 		iovad_domain_conf_init(&conf);
-		conf.name = "bench";
+		conf.name = name.c_str();
+		conf.max_ranges = live + 16383;
 		domain_ = iovad_domain_create(&conf);
 		if (!domain_)
 			throw std::runtime_error("iovad_domain_create failed");
@@ -150,6 +165,59 @@ void measure(benchmark::State &state, Round &&round)
 		state.SkipWithError("an allocation or free failed");
 	state.counters["ns"] = watch.ns_per_operation();
 }
+
+// A contestant with N live items; random ones are replaced. Both contestants touch the
+// list of items at the same random places.
+template <class Contestant>
+class Population {
+public:
+	explicit Population(unsigned live) : contestant_(live), items_(live), order_(kRound)
+	{
+		for (auto &item : items_) {
+			if (contestant_.get(&item) != 0)
+				throw std::runtime_error("no room for a population of " + std::to_string(live));
+		}
+		std::mt19937 random(live);
+		for (auto &place : order_)
+			place = random() % live;
+	}
+	~Population()
+	{
+		for (auto item : items_)
+			contestant_.put(item);
+	}
+	Population(const Population &) = delete;
+	Population &operator=(const Population &) = delete;
+
+	int replace()
+	{
+		int failed = 0;
+		for (const unsigned place : order_) {
+			failed |= contestant_.put(items_[place]);
+			failed |= contestant_.get(&items_[place]);
+		}
+		return failed;
+	}
+	int replace_bulk()
+	{
+		std::array<typename Contestant::Item, kBurst> some{};
+		int failed = 0;
+		for (unsigned done = 0; done < kRound; done += kBurst) {
+			// In one call only what is live once: a run, from a random place.
+			const unsigned first = order_[done] % (items_.size() - kBurst + 1);
+			std::copy_n(items_.begin() + first, kBurst, some.begin());
+			failed |= contestant_.put_bulk(some.data(), kBurst);
+			failed |= contestant_.get_bulk(some.data(), kBurst);
+			std::copy_n(some.begin(), kBurst, items_.begin() + first);
+		}
+		return failed;
+	}
+
+private:
+	Contestant contestant_;
+	std::vector<typename Contestant::Item> items_;
+	std::vector<unsigned> order_;
+};
 
 // Work for a second lcore, from construction to destruction.
 template <class Body>
@@ -243,6 +311,24 @@ void add_contestant(const char *name, Contestant &c)
 	// More than a cache holds, of either kind.
 	add("burst:1024", name, [&c](State &s) { measure(s, [&c] { return bursts<Contestant, 1024>(c); }); });
 	add("bulk:32", name, [&c](State &s) { measure(s, [&c] { return bulks(c); }); });
+	for (const auto &[size, live] : {std::pair{"1e3", 1000u}, {"1e4", 10000u}, {"1e5", 100000u},
+					 {"1e6", 1000000u}}) {
+		const std::string title = std::string("live:") + size;
+		auto population = std::make_shared<std::unique_ptr<Population<Contestant>>>();
+		const auto made = [population, live = live]() -> Population<Contestant> & {
+			if (!*population)
+				*population = std::make_unique<Population<Contestant>>(live);
+			return **population;
+		};
+		add(title.c_str(), name, [made](State &s) {
+			auto &p = made();
+			measure(s, [&p] { return p.replace(); });
+		});
+		add((title + ":bulk").c_str(), name, [made](State &s) {
+			auto &p = made();
+			measure(s, [&p] { return p.replace_bulk(); });
+		});
+	}
 	if (rte_lcore_count() < 2)
 		return;
 	add("neighbour", name, [&c](State &s) { beside_neighbour(s, c); });
@@ -254,11 +340,12 @@ void run()
 	EalSession eal;
 	benchmark::AddCustomContext("lcores", eal.cpus());
 	benchmark::AddCustomContext("memory", eal.huge_pages() ? "huge pages" : "no huge pages (--no-huge)");
-	Mempool mempool;
-	Domain domain;
+	Mempool mempool(0);
+	Domain domain(0);
 	add_contestant("mempool", mempool);
 	add_contestant("iovad", domain);
 	benchmark::RunSpecifiedBenchmarks();
+	benchmark::ClearRegisteredBenchmarks();  // and the populations, while EAL is there
 }
 
 }  // namespace

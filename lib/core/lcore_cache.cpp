@@ -18,14 +18,20 @@ void LcoreCache::init(Magazine *none)
 	}
 }
 
-// The loaded magazine is empty: put a full one in its place.
+void LcoreCache::swap(Pair &p)
+{
+	Magazine *loaded = p.loaded.get();
+	p.loaded.set(p.previous.get());
+	p.previous.set(loaded);
+}
+
+// The loaded magazine is empty: put one that is not in its place.
 bool LcoreCache::refill(Depot &depot, Bin bin)
 {
 	Pair &p = pair(bin);
-	Magazine *loaded = p.loaded.get(), *previous = p.previous.get();
-	if (!previous->empty()) {
-		p.loaded.set(previous);
-		p.previous.set(loaded);
+	Magazine *loaded = p.loaded.get();
+	if (!p.previous.get()->empty()) {
+		swap(p);
 		return true;
 	}
 	const bool had_one = loaded != none_;
@@ -44,6 +50,10 @@ unsigned LcoreCache::get_run(Depot &depot, Bin bin, uint64_t *addresses, unsigne
 		return 0;
 	unsigned done = 0;
 	const uint64_t before = depot_hits();
+	// A run that the previous magazine can serve whole is not split: at the border of two
+	// magazines every call would come here again.
+	if (Pair &p = pair(bin); p.loaded.get()->count() < n && p.previous.get()->count() >= n)
+		swap(p);
 	for (;;) {
 		Magazine &m = *pair(bin).loaded.get();
 		const unsigned held = m.count(), moved = std::min(held, n - done);
@@ -61,15 +71,14 @@ unsigned LcoreCache::get_run(Depot &depot, Bin bin, uint64_t *addresses, unsigne
 	return done;
 }
 
-// The loaded magazine has no room: put an empty one in its place. Where the depot takes
+// The loaded magazine has no room: put one that has in its place. Where the depot takes
 // no more, a full one becomes overflow.
 bool LcoreCache::make_room(Depot &depot, Bin bin, Magazine *&overflow)
 {
 	Pair &p = pair(bin);
 	Magazine *loaded = p.loaded.get(), *previous = p.previous.get();
-	if (previous != none_ && previous->empty()) {
-		p.loaded.set(previous);
-		p.previous.set(loaded);
+	if (previous->room() != 0) {
+		swap(p);
 		return true;
 	}
 	if (previous == none_) {
@@ -105,9 +114,11 @@ unsigned LcoreCache::put_run(Depot &depot, Bin bin, const uint64_t *addresses, u
 	if (!enter_cold())
 		return 0;
 	unsigned done = 0;
+	if (Pair &p = pair(bin); p.loaded.get()->room() < n && p.previous.get()->room() >= n)
+		swap(p);
 	for (;;) {
 		Magazine &m = *pair(bin).loaded.get();
-		const unsigned held = m.count(), moved = std::min(m.capacity - held, n - done);
+		const unsigned held = m.count(), moved = std::min(m.room(), n - done);
 		if (moved != 0) {
 			std::memcpy(m.address + held, addresses + done, moved * sizeof(uint64_t));
 			m.set_count(held + moved);
@@ -131,7 +142,7 @@ unsigned LcoreCache::room(Depot &depot, Bin bin)
 			hold(1);
 		}
 	}
-	const unsigned n = loaded.get()->capacity - loaded.get()->count();
+	const unsigned n = loaded.get()->room();
 	leave();
 	return n;
 }

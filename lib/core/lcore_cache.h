@@ -178,6 +178,7 @@ private:
 		counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
 #endif
 	}
+	static void swap(Pair &p);
 	bool refill(Depot &depot, Bin bin);
 	bool make_room(Depot &depot, Bin bin, Magazine *&overflow);
 	void hold(int magazines)

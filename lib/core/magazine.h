@@ -24,7 +24,7 @@ struct alignas(64) Magazine {
 	void set_count(unsigned count) { n.store(count, std::memory_order_relaxed); }
 	Bin bin() const { return Bin::numbered(bin_index); }
 	bool empty() const { return count() == 0; }
-	bool full() const { return count() == capacity; }
+	unsigned room() const { return capacity - count(); }
 };
 
 static_assert(sizeof(Magazine) == 1024);
