@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A sub-command of iovad-perf. EAL is set up by the sub-command itself, once its own arguments and
+// input have proved good: mistakes then show at once, and work on all cores is done before EAL pins
+// the main thread to one.
+#pragma once
+
+#include <vector>
+
+#include "eal.h"
+#include "errors.h"
+
+namespace iovad::perf {
+
+struct Command {
+	const char *name;
+	const char *summary;  // for the list of sub-commands
+	// argv[0] is the sub-command's name. Throws UsageError.
+	ExitCode (*run)(const EalArguments &eal, int argc, char **argv);
+};
+
+extern const Command kReplayCommand;
+
+}  // namespace iovad::perf
