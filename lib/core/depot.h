@@ -21,7 +21,7 @@ class Depot {
 public:
 	static constexpr uint32_t kMostFull = 64;     // full magazines per bin
 	static constexpr uint32_t kPeriod = 64;       // exchanges
-	static constexpr unsigned kMostGranules = 2048;  // in one magazine
+	static constexpr unsigned kMostGranules = 512;   // in one magazine
 
 	struct Charge {
 		uint64_t used, most;  // granules
