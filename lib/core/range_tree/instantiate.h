@@ -3,7 +3,8 @@
 #pragma once
 
 #include "core/range_tree/dispatch.h"
-#include "core/range_tree/operations.h"
+#include "core/range_tree/giving_back.h"
+#include "core/range_tree/taking.h"
 
 namespace iovad::core {
 
@@ -11,13 +12,13 @@ template <class Kernels> constexpr TreeCode tree_code()
 {
 	return {
 		[](RangeTree &t, uint64_t size, uint64_t align, Pfn limit, Value value) {
-			return RangeTreeOps<Kernels>{t}.alloc(size, align, limit, value);
+			return Taking<Kernels>{t}.alloc(size, align, limit, value);
 		},
 		[](RangeTree &t, Pfn start, Pfn end, Value value) {
-			return RangeTreeOps<Kernels>{t}.claim(start, end, value);
+			return Taking<Kernels>{t}.claim(start, end, value);
 		},
 		[](RangeTree &t, Pfn start, Pfn end, Value value) {
-			return RangeTreeOps<Kernels>{t}.erase(start, end, value);
+			return GivingBack<Kernels>{t}.erase(start, end, value);
 		},
 		[](const RangeTree &t, Pfn pfn) {
 			Path path;

@@ -103,7 +103,9 @@ public:
 
 private:
 	template <class Kernels> friend struct Descent;
-	template <class Kernels> friend struct RangeTreeOps;
+	template <class Kernels> friend struct Aggregates;
+	template <class Kernels> friend struct Taking;
+	template <class Kernels> friend struct GivingBack;
 	friend struct RangeTreeVerifier;
 
 	NodePool *pool_;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Keeping the summaries along a path true, with as little work as the change allows.
+#pragma once
+
+#include "core/range_tree/descent.h"
+
+namespace iovad::core {
+
+template <class Kernels> struct Aggregates {
+	// No extent of a leaf has this index: "skip none".
+	static constexpr unsigned kNone = 63;
+
+	RangeTree &t;
+
+	// What is stored of the node at this depth of the path (the leaf's: height).
+	Summary stored(const Path &path, unsigned depth) const
+	{
+		return depth == 0 ? t.root_ : path.node[depth - 1]->summary(path.at[depth - 1]);
+	}
+
+	// A gap below grew to s.
+	void raise(const Path &path, Summary s) const
+	{
+		for (unsigned d = t.height_; d-- > 0;) {
+			Summary lane = path.node[d]->summary(path.at[d]);
+			if (lane.covers(s))
+				return;
+			lane.raise(s);
+			path.node[d]->set_summary(path.at[d], lane);
+		}
+		t.root_.raise(s);
+	}
+
+	// The node at this depth now has the summary s, which may be less than before.
+	void lower(const Path &path, unsigned depth, Summary s) const
+	{
+		while (depth-- > 0) {
+			Inner &node = *path.node[depth];
+			const unsigned c = path.at[depth];
+			const Summary old = node.summary(c), all = stored(path, depth);
+			if (old == s)
+				return;
+			// Reduced before the lane is stored: a vector load would wait for the store.
+			const Summary above = Kernels::summarize(node, c, s);
+			node.set_summary(c, s);
+			if (above == all)
+				return;
+			s = above;
+		}
+		t.root_ = s;
+	}
+
+	static Summary of(const Leaf &leaf) { return Kernels::summarize(leaf, kNone); }
+	static Summary of(const Inner &node) { return Kernels::summarize(node, 0, node.summary(0)); }
+};
+
+}  // namespace iovad::core
