@@ -233,11 +233,14 @@ int destroy_domain(iovad_domain *d)
 		return -EBUSY;
 	}
 	d->core.reclaim();
-	const uint64_t live = d->core.space().totals().live_ranges;
-	if (live != 0) {
-		log_live(*d, live);
+	const core::AddressSpace::Totals totals = d->core.space().totals();
+	if (totals.live_ranges != 0) {
+		log_live(*d, totals.live_ranges);
 		return -EBUSY;
 	}
+	if (totals.bad_frees != 0)
+		IOVAD_LOG(WARNING, "%s: %" PRIu64 " frees of what was not live; IOVAD_DOMAIN_F_DEBUG finds where",
+			  d->shared->name, totals.bad_frees);
 	const rte_memzone *zone = d->memzone;
 	close_handle(d);
 	// A lookup that races with this sees a zone that is no domain.

@@ -11,10 +11,9 @@
 namespace iovad::core {
 
 template <class Kernels> struct GivingBack {
-	// Below this many keys a leaf looks for a neighbour to merge with; together they must
-	// leave room, so that the next insertion does not split them again.
-	static constexpr unsigned kLeafMin = 26, kLeafMerged = 54;
-	static constexpr unsigned kInnerMin = 10, kInnerMerged = 21;
+	// A small node looks for a neighbour to merge with; together they must leave room, so
+	// that the next insertion does not split them again.
+	static constexpr unsigned kLeafMerged = 54, kInnerMerged = 21;
 
 	RangeTree &t;
 	Descent<Kernels> ways{t};
@@ -51,7 +50,7 @@ template <class Kernels> struct GivingBack {
 			l.n -= removed;
 		}
 		aggregates.raise(path, summary_of_gap(s, e));
-		if (l.n < kLeafMin && t.height_ > 0) [[unlikely]]
+		if (l.n < Leaf::kSmall && t.height_ > 0) [[unlikely]]
 			shrink(path);
 	}
 
@@ -108,7 +107,7 @@ template <class Kernels> struct GivingBack {
 		--l.n;
 		set_separator(path, t.height_, start);
 		aggregates.lower(path, t.height_, aggregates.of(l));
-		if (l.n < kLeafMin)
+		if (l.n < Leaf::kSmall)
 			shrink(path);
 	}
 
@@ -155,7 +154,7 @@ template <class Kernels> struct GivingBack {
 		unsigned d = t.height_ - 1;
 		if (!merge_at(*path.node[d], path.at[d], merge_leaves))
 			return;
-		for (; d > 0 && path.node[d]->n < kInnerMin; --d) {
+		for (; d > 0 && path.node[d]->n < Inner::kSmall; --d) {
 			if (!merge_at(*path.node[d - 1], path.at[d - 1], merge_inner))
 				break;
 		}

@@ -89,6 +89,7 @@ constexpr Summary summary_of_gap(uint64_t s, uint64_t e)
 
 struct alignas(64) Leaf {
 	static constexpr unsigned kCapacity = 62;
+	static constexpr unsigned kSmall = 26;  // with fewer keys it looks for a neighbour to merge with
 
 	uint64_t key[kCapacity + 1];  // key[n] is the start of the next leaf
 	uint32_t n;
@@ -96,6 +97,7 @@ struct alignas(64) Leaf {
 
 struct alignas(64) Inner {
 	static constexpr unsigned kCapacity = 24;
+	static constexpr unsigned kSmall = 10;
 
 	uint64_t key[kCapacity];
 	uint32_t gap[kCapacity];

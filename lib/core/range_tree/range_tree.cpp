@@ -70,9 +70,9 @@ void select_isa(Isa isa)
 
 uint32_t RangeTree::nodes_for(uint64_t ranges)
 {
-	// Neighbours that cannot be merged fill half of their leaves; a leaf holds two keys
-	// per range. The inner levels above come to a tenth of that, and a path to split.
-	const uint64_t leaves = ranges * 2 * 2 / Leaf::kCapacity + 1;
+	// Two keys per range in leaves that are just not small; the inner levels above come
+	// to an eighth of that, and a path to split.
+	const uint64_t leaves = ranges * 2 / Leaf::kSmall + 1;
 	const uint64_t nodes = leaves + leaves / 8 + 2 * kMaxHeight;
 	return nodes < UINT32_MAX ? static_cast<uint32_t>(nodes) : UINT32_MAX;
 }

@@ -59,8 +59,8 @@ class RangeTree {
 public:
 	static constexpr unsigned kMaxHeight = 16;
 
-	// Nodes that hold `ranges` ranges wherever they lie: at worst each is followed by a
-	// gap and leaves are half full.
+	// Nodes that hold `ranges` ranges even where each is followed by a gap and leaves are
+	// as empty as taking and giving back at random leaves them at worst.
 	static uint32_t nodes_for(uint64_t ranges);
 
 	// One gap [first, end). The pool must have a node.

@@ -171,8 +171,8 @@ IOVAD_HOT_API int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t lim
 /**
  * Give back what iovad_alloc() gave, with the same len. Cannot fail for lack of
  * memory. A cached free is not looked up: freeing twice is found when the cache
- * gives the range back (counted in bad_frees, logged), or at once with
- * IOVAD_DOMAIN_F_DEBUG.
+ * gives the range back (counted in bad_frees, reported at destroy), or at once
+ * with IOVAD_DOMAIN_F_DEBUG.
  * Takes no lock while a magazine has room, else the depot's or the domain's.
  * @return 0; -EINVAL d is NULL, or iova or len cannot have come from
  *   iovad_alloc() (alignment, outside the domain); -ENOENT not live with that
