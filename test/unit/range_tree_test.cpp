@@ -195,24 +195,6 @@ TEST(RangeTreeTest, MetadataPerRange)
 	EXPECT_TRUE(holes.tree.verify(stderr));
 }
 
-// Splits at the edge of a leaf, again and again at the same place: each could leave a
-// leaf of one key behind.
-TEST(RangeTreeTest, AnUnluckyOrderDoesNotMakeTinyLeaves)
-{
-	constexpr uint64_t kRanges = 4000, kWide = 16;
-	OwnedTree t(1, uint64_t{1} << 30, RangeTree::nodes_for(20 * kRanges));
-	for (Pfn i = 1; i <= kRanges; ++i)
-		ASSERT_EQ(t.tree.claim(i * kWide, (i + 1) * kWide, 1), Status::ok);
-	// From below: free one range and fill it again in small pieces, from its front.
-	for (Pfn i = 1; i <= kRanges; ++i) {
-		ASSERT_EQ(t.tree.erase(i * kWide, (i + 1) * kWide, 1), Status::ok);
-		for (Pfn p = i * kWide; p < (i + 1) * kWide; ++p)
-			ASSERT_EQ(t.tree.claim(p, p + 1, 1), Status::ok);
-	}
-	EXPECT_TRUE(t.tree.verify(stderr));
-	EXPECT_LE(t.pool.used() * double{kNodeBytes} / (kRanges * kWide), 20.0);
-}
-
 // The verifier must be able to fail, or the tests above show nothing.
 TEST(RangeTreeTest, VerifySeesDamage)
 {

@@ -102,24 +102,12 @@ template <class Kernels> struct Taking {
 		return index + 2 >= n ? index : n / 2;
 	}
 
-	// Whether a split at the edge would leave a small leaf beside one that is small
-	// already: an unlucky order could make nothing but small leaves.
-	bool beside_small(const Path &path, unsigned index) const
-	{
-		if (t.height_ == 0)
-			return false;
-		const Inner &parent = *path.node[t.height_ - 1];
-		const unsigned c = path.at[t.height_ - 1];
-		const auto small = [&](unsigned i) { return t.pool_->leaf(parent.child[i]).n < Leaf::kSmall; };
-		return index <= 1 ? c > 0 && small(c - 1) : c + 1 < parent.n && small(c + 1);
-	}
-
 	void split_leaf(Path &path, unsigned index) const
 	{
 		Leaf &low = *path.leaf;
 		const NodeRef high_ref = t.pool_->take();
 		Leaf &high = t.pool_->leaf(high_ref);
-		const unsigned m = beside_small(path, index) ? low.n / 2 : split_point(low.n, index);
+		const unsigned m = split_point(low.n, index);
 		high.n = low.n - m;
 		std::memcpy(high.key, &low.key[m], (high.n + 1) * sizeof(uint64_t));
 		low.n = m;
