@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ownership.h"
+#include "replay/ownership.h"
 
 #include <gtest/gtest.h>
 

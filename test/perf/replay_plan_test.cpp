@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "replay_plan.h"
+#include "replay/replay_plan.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 
 #include "progress.h"
 #include "temp_file.h"
-#include "trace_parser.h"
+#include "trace/trace_parser.h"
 
 namespace iovad::perf {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "report.h"
+#include "report/report.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-#include "raster.h"
-#include "svg_canvas.h"
+#include "replay/raster.h"
+#include "report/svg_canvas.h"
 #include "text.h"
 
 namespace iovad::perf {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "trace_parser.h"
+#include "trace/trace_parser.h"
 
 #include <gtest/gtest.h>
 

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "histogram.h"
-#include "replay.h"
-#include "replay_plan.h"
-#include "timeline.h"
+#include "replay/histogram.h"
+#include "replay/replay.h"
+#include "replay/replay_plan.h"
+#include "replay/timeline.h"
 
 namespace iovad::perf {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "timeline.h"
+#include "replay/timeline.h"
 
 #include <algorithm>
 #include <limits>

@@ -14,11 +14,11 @@
 #include "command.h"
 #include "output_file.h"
 #include "progress.h"
-#include "replay.h"
-#include "replay_options.h"
-#include "report.h"
+#include "replay/replay.h"
+#include "replay/replay_options.h"
+#include "report/report.h"
 #include "text.h"
-#include "trace_parser.h"
+#include "trace/trace_parser.h"
 
 namespace iovad::perf {
 namespace {

@@ -24,9 +24,9 @@
 
 #include <iovad/iovad.h>
 
-#include "histogram.h"
-#include "ownership.h"
-#include "replay_plan.h"
+#include "replay/histogram.h"
+#include "replay/ownership.h"
+#include "replay/replay_plan.h"
 
 namespace iovad::perf {
 

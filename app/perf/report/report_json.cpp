@@ -2,7 +2,7 @@
 // The keys are documented in README.md.
 #include <cmath>
 
-#include "report.h"
+#include "report/report.h"
 #include "text.h"
 
 namespace iovad::perf {

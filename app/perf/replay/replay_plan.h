@@ -25,7 +25,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "trace.h"
+#include "trace/trace.h"
 
 namespace iovad::perf {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "trace_parser.h"
+#include "trace/trace_parser.h"
 
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_pipeline.h>
@@ -12,8 +12,8 @@
 
 #include "errors.h"
 #include "text.h"
-#include "trace_line.h"
-#include "trace_reader.h"
+#include "trace/trace_line.h"
+#include "trace/trace_reader.h"
 
 namespace iovad::perf {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "svg_canvas.h"
+#include "report/svg_canvas.h"
 
 #include <bit>
 #include <cmath>

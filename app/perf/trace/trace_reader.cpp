@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "trace_reader.h"
+#include "trace/trace_reader.h"
 
 #include <utility>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "replay.h"
+#include "replay/replay.h"
 
 #include <sched.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@
 
 #include "errors.h"
 #include "text.h"
-#include "watchdog.h"
+#include "replay/watchdog.h"
 
 namespace iovad::perf {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "trace_line.h"
+#include "trace/trace_line.h"
 
 #include <algorithm>
 #include <charconv>

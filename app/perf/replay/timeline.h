@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "replay.h"
-#include "replay_plan.h"
+#include "replay/replay.h"
+#include "replay/replay_plan.h"
 
 namespace iovad::perf {
 

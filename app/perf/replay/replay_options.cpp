@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "replay_options.h"
+#include "replay/replay_options.h"
 
 #include <getopt.h>
 

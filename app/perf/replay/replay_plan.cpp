@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "replay_plan.h"
+#include "replay/replay_plan.h"
 
 #include <algorithm>
 #include <limits>
 #include <string>
 
 #include "errors.h"
-#include "live_maps.h"
+#include "trace/live_maps.h"
 
 namespace iovad::perf {
 namespace {

@@ -6,9 +6,9 @@
 #include <bit>
 #include <cmath>
 
-#include "raster.h"
-#include "report.h"
-#include "svg_canvas.h"
+#include "replay/raster.h"
+#include "report/report.h"
+#include "report/svg_canvas.h"
 #include "text.h"
 
 namespace iovad::perf {

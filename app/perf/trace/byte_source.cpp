@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "byte_source.h"
+#include "trace/byte_source.h"
 
 #include <fcntl.h>
 #include <lzma.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cstring>
 
-#include "report.h"
+#include "report/report.h"
 #include "text.h"
 
 namespace iovad::perf {

@@ -10,7 +10,7 @@
 
 #include <string_view>
 
-#include "trace.h"
+#include "trace/trace.h"
 
 namespace iovad::perf {
 

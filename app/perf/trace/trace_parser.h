@@ -6,7 +6,7 @@
 #include <string>
 
 #include "progress.h"
-#include "trace.h"
+#include "trace/trace.h"
 
 namespace iovad::perf {
 
