@@ -8,7 +8,8 @@ void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end)
 	pool_.init(nodes, node_count);
 	tree_.init(&pool_, first, end);
 	reserved_ranges_ = reserved_granules_ = 0;
-	allocs_ = frees_ = bad_frees_ = 0;
+	allocs_ = bad_frees_ = 0;
+	frees_ = 0;
 }
 
 unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Pfn *out, unsigned n,
@@ -31,7 +32,10 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Pfn *
 Status AddressSpace::free_locked(Pfn start, uint64_t size)
 {
 	const Status status = tree_.erase(start, start + size, kLive);
-	++(status == Status::ok ? frees_ : bad_frees_);
+	if (status == Status::ok)
+		frees_.store(frees_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+	else
+		++bad_frees_;
 	return status;
 }
 
@@ -130,7 +134,7 @@ AddressSpace::Totals AddressSpace::totals()
 	LockGuard guard(lock_);
 	const uint64_t used = tree_.end() - tree_.first() - tree_.free_granules();
 	return {tree_.ranges() - reserved_ranges_, used - reserved_granules_, reserved_granules_,
-		tree_.free_granules(), tree_.largest_gap(), allocs_, frees_, bad_frees_, pool_.used(),
+		tree_.free_granules(), tree_.largest_gap(), allocs_, frees(), bad_frees_, pool_.used(),
 		tree_.leaves_visited(), tree_.searches()};
 }
 

@@ -28,7 +28,8 @@ public:
 
 	void init(void *nodes, uint32_t node_count, Pfn first, Pfn end);
 
-	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many, and in status why not all.
+	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many,
+	// and in status why not all.
 	unsigned alloc_run(uint64_t size, uint64_t align, Pfn limit, Pfn *out, unsigned n,
 			   Status &status);
 	// not_found, and counted, unless exactly this range is live.
@@ -40,6 +41,10 @@ public:
 	Status reserve(Pfn start, Pfn end);
 	// not_found: a part is not reserved.
 	Status unreserve(Pfn start, Pfn end);
+
+	// Ranges given back so far. What came back before a call that failed is not counted
+	// after it: a failure with the same number before and after is final.
+	uint64_t frees() const { return frees_.load(std::memory_order_acquire); }
 
 	Extent find(Pfn pfn);
 	// The first live range at or above pfn; value 0: there is none.
@@ -58,7 +63,8 @@ private:
 	NodePool pool_;
 	RangeTree tree_;
 	uint64_t reserved_ranges_, reserved_granules_;
-	uint64_t allocs_, frees_, bad_frees_;
+	uint64_t allocs_, bad_frees_;
+	std::atomic<uint64_t> frees_;  // written under the lock
 };
 
 }  // namespace iovad::core

@@ -98,7 +98,7 @@ Magazine *Depot::grant(Bin bin)
 	if (!m)
 		return nullptr;
 	charge.used += granules;
-	granted_.store(granted() + 1, std::memory_order_relaxed);
+	granted_.store(granted() + 1, std::memory_order_release);
 	m->capacity = capacity;
 	m->bin_index = static_cast<uint16_t>(bin.index());
 	m->set_count(0);
@@ -109,7 +109,7 @@ void Depot::put_back(Magazine *m)
 {
 	LockGuard guard(pool_lock_);
 	charge_[m->bin().zone()].used -= most_granules(*m);
-	granted_.store(granted() - 1, std::memory_order_relaxed);
+	granted_.store(granted() - 1, std::memory_order_release);
 	pool_.push(m);
 }
 

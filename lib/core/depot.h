@@ -47,8 +47,9 @@ public:
 	void take_all(MagazineList &out);
 	template <class Visit> void for_each_full(Visit visit);
 
-	bool nothing_granted() const { return granted_.load(std::memory_order_relaxed) == 0; }
-	uint32_t granted() const { return granted_.load(std::memory_order_relaxed); }
+	// Magazines in use, wherever they are. Acquire pairs with put_back(): who sees none
+	// sees what they held back in the tree.
+	uint32_t granted() const { return granted_.load(std::memory_order_acquire); }
 	Charge charge(unsigned zone);
 	uint16_t capacity(Bin bin) const { return capacity_[bin.index()]; }
 

@@ -6,6 +6,32 @@
 
 namespace iovad::core {
 
+// Addresses that are neither in the tree nor in a magazine that a reclaimer can find.
+// Who is refused by the tree waits for them to land.
+class Domain::InFlight {
+public:
+	InFlight(DomainState &state, bool flies) : state_(state), flies_(flies)
+	{
+		if (flies_)
+			state_.in_flight.fetch_add(1, std::memory_order_relaxed);
+	}
+	~InFlight() { land(); }
+	InFlight(const InFlight &) = delete;
+	InFlight &operator=(const InFlight &) = delete;
+
+	// Release pairs with more_may_come(): who sees nobody in flight sees where they landed.
+	void land()
+	{
+		if (flies_)
+			state_.in_flight.fetch_sub(1, std::memory_order_release);
+		flies_ = false;
+	}
+
+private:
+	DomainState &state_;
+	bool flies_;
+};
+
 struct Domain::Request {
 	uint64_t granules;  // occupied
 	uint64_t align;
@@ -135,43 +161,51 @@ Status Domain::alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas
 // next, as many as it has room for.
 Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n)
 {
-	constexpr unsigned kAhead = 16;
 	AddressSpace &space = state_->space;
-	bool reclaimed = false;
+	unsigned round = 0;
 	unsigned done = 0;
 	while (done < n) {
 		Pfn run[AddressSpace::kRun];
 		const unsigned want = std::min(n - done, AddressSpace::kRun);
-		unsigned ahead = 0;
-		if (cache && !reclaimed && r.limit >= zone_last_[r.bin.zone()]) {
-			ahead = std::min({kAhead, AddressSpace::kRun - want,
-					  static_cast<unsigned>(kCachedGranules / r.granules),
-					  cache->room(state_->depot, r.bin)});
-		}
+		const unsigned ahead = cache && round == 0 ? ahead_of(*cache, r, want) : 0;
+		InFlight guard(*state_, ahead != 0);
+		const uint64_t frees = space.frees();
 		Status status;
 		const unsigned got =
 			space.alloc_run(r.granules, r.align, r.limit_pfn, run, want + ahead, status);
 		const unsigned taken = std::min(got, want);
 		for (unsigned i = 0; i < taken; ++i)
 			iovas[done++] = geometry().bytes(run[i]);
-		if (got > want) {
-			// Turned round: the highest is handed out next.
-			uint64_t rest[AddressSpace::kRun];
-			for (unsigned i = want; i < got; ++i)
-				rest[got - 1 - i] = geometry().bytes(run[i]);
-			free_cached(*cache, r.bin.klass(), rest, got - want);
-		}
-		if (taken == want)
-			continue;
-		if (reclaimed || state_->depot.nothing_granted()) {
+		if (got > want)
+			keep(*cache, r.bin, run + want, got - want);
+		guard.land();
+		if (taken < want && !more_may_come(frees, round)) {
 			for (unsigned i = 0; i < done; ++i)
 				space.free(geometry().pfn(iovas[i]), r.granules);
 			return status;
 		}
-		reclaim();
-		reclaimed = true;
 	}
 	return Status::ok;
+}
+
+// How many more to take than are wanted.
+unsigned Domain::ahead_of(LcoreCache &cache, const Request &r, unsigned want) const
+{
+	constexpr unsigned kAhead = 16;
+	if (r.limit < zone_last_[r.bin.zone()])
+		return 0;
+	return std::min({kAhead, AddressSpace::kRun - want,
+			 static_cast<unsigned>(kCachedGranules / r.granules),
+			 cache.room(state_->depot, r.bin)});
+}
+
+// Into the cache what was taken ahead, turned round: the highest is handed out next.
+void Domain::keep(LcoreCache &cache, Bin bin, const Pfn *run, unsigned n)
+{
+	uint64_t iovas[AddressSpace::kRun];
+	for (unsigned i = 0; i < n; ++i)
+		iovas[n - 1 - i] = geometry().bytes(run[i]);
+	free_cached(cache, bin.klass(), iovas, n);
 }
 
 Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova)
@@ -209,6 +243,7 @@ Status Domain::free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, un
 Status Domain::free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n)
 {
 	Depot &depot = state_->depot;
+	InFlight guard(*state_, true);  // magazines that overflow
 	Status status = Status::ok;
 	for (unsigned begin = 0, end; begin < n; begin = end) {
 		const Bin bin = Bin::of(klass, iovas[begin] >= border_);
@@ -256,12 +291,14 @@ Status Domain::reserve(uint64_t iova, uint64_t len)
 	if (!geometry().holds(iova, len))
 		return Status::invalid;
 	const Pfn start = geometry().pfn(iova), end = start + (len >> shift_);
-	Status status = state_->space.reserve(start, end);
-	if (status != Status::ok && !state_->depot.nothing_granted()) {
-		// What is in the way, or the node that is missing, may be in a cache.
-		reclaim();
+	// What is in the way, or the node that is missing, may be in a cache.
+	Status status;
+	unsigned round = 0;
+	uint64_t frees;
+	do {
+		frees = state_->space.frees();
 		status = state_->space.reserve(start, end);
-	}
+	} while (status != Status::ok && more_may_come(frees, round));
 	return status == Status::again ? failed(status) : status;
 }
 

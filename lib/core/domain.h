@@ -13,8 +13,8 @@
 // Threads without an lcore (kNoLcore) share one cache under a lock.
 //
 // Exhaustion. When the tree has no room, everything that caches hold goes back to it
-// (reclaim()), and the request is tried once more before it fails. Caches of other
-// lcores are revoked for that time, not stopped.
+// (reclaim()), and the request is tried again before it fails; see more_may_come().
+// Caches of other lcores are revoked for that time, not stopped.
 //
 // Lock order: caches_lock, shared_lock, reclaim_lock, then one of: a shelf of the depot,
 // its pool, the space. An lcore inside its cache takes locks of the depot only.
@@ -54,6 +54,7 @@ struct DomainState {
 	SpinLock shared_lock;   // the shared cache
 	SpinLock reclaim_lock;  // one reclaimer at a time
 	std::atomic<uint64_t> fail_nospace, fail_again, reclaims;
+	std::atomic<uint32_t> in_flight;  // threads that hold addresses on their way to or from the tree
 	Magazine none;
 	LcoreCache shared;
 	LcoreCache *caches;     // config.caches of them
@@ -140,8 +141,12 @@ public:
 
 	// This lcore goes away, or its thread ends: what its cache holds goes back.
 	void release_lcore(unsigned lcore);
-	// What all caches and the depot hold goes back to the tree. Returns addresses moved.
-	uint64_t reclaim();
+	// What all caches and the depot hold goes back to the tree.
+	struct Reclaimed {
+		uint64_t addresses;
+		bool complete;  // no lcore was off the CPU inside its cache
+	};
+	Reclaimed reclaim();
 
 	bool verify(FILE *why);
 	DomainStats stats() const;
@@ -193,15 +198,20 @@ private:
 	struct Request;
 	Status check(uint64_t len, uint64_t limit, Request &r) const;
 	Status alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas, unsigned n);
+	unsigned ahead_of(LcoreCache &cache, const Request &r, unsigned want) const;
+	void keep(LcoreCache &cache, Bin bin, const Pfn *run, unsigned n);
 	Status alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n);
 	Status free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n);
 	Status free_to_tree(uint64_t granules, const uint64_t *iovas, unsigned n);
 	Status failed(Status status);
 	template <class Use> Status with_cache(unsigned lcore, Use use);
 	LcoreCache *claim_cache(unsigned lcore);
-	static bool quiesce(const LcoreCache &cache);
+	class InFlight;
+	bool more_may_come(uint64_t frees_before, unsigned &round);
+	enum class Patience { milliseconds, seconds };
+	static bool quiesce(const LcoreCache &cache, Patience patience);
 	template <class Choose, class Use, class Finish>
-	void with_revoked(Choose choose, Use use, Finish finish);
+	void with_revoked(Patience patience, Choose choose, Use use, Finish finish);
 	void empty_magazine(Magazine &m);
 	template <class Visit> void for_each_cache(Visit visit) const;
 

@@ -3,6 +3,7 @@
 // checking.
 #include <algorithm>
 #include <cinttypes>
+#include <ctime>
 #include <vector>
 
 #include "core/domain.h"
@@ -16,27 +17,59 @@ template <class Visit> void Domain::for_each_cache(Visit visit) const
 	visit(state_->shared);
 }
 
-// Wait until the owner is outside. It is inside for some nanoseconds, or off the CPU;
-// the wait is bounded all the same, for it may be dead.
-bool Domain::quiesce(const LcoreCache &cache)
+namespace {
+
+// To wait for another thread: it needs some nanoseconds, or its CPU back.
+void wait_a_little(unsigned round)
 {
-	constexpr unsigned kSpins = 2000, kYields = 1000;
-	for (unsigned i = 0; cache.busy(); ++i) {
-		if (i < kSpins)
-			cpu_relax();
-		else if (i < kSpins + kYields)
-			sched_yield();
-		else
+	constexpr unsigned kSpins = 2000, kYields = 100;
+	constexpr timespec kNap = {0, 100'000};
+	if (round < kSpins)
+		cpu_relax();
+	else if (round < kSpins + kYields)
+		sched_yield();
+	else
+		nanosleep(&kNap, nullptr);
+}
+
+}  // namespace
+
+// Wait until the owner is outside. The wait is bounded: the owner may be dead, or off
+// the CPU for long.
+bool Domain::quiesce(const LcoreCache &cache, Patience patience)
+{
+	const unsigned rounds = patience == Patience::milliseconds ? 2300 : 40000;
+	for (unsigned round = 0; cache.busy(); ++round) {
+		if (round == rounds)
 			return false;
+		wait_a_little(round);
 	}
 	return true;
+}
+
+// The tree refused a request; `frees_before` had come back to it then. Whether to ask
+// again: after reclaiming what caches hold, and as long as that, or somebody else, gives
+// it anything, or addresses are in flight. Bounded, since others may take all that comes.
+bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
+{
+	constexpr unsigned kRounds = 64;
+	if (round++ == kRounds)
+		return false;
+	if (state_->depot.granted() != 0) {
+		const Reclaimed r = reclaim();
+		if (r.addresses != 0 || !r.complete)
+			return true;
+	}
+	for (unsigned i = 0; state_->in_flight.load(std::memory_order_acquire) != 0 && i < 2200; ++i)
+		wait_a_little(i);
+	return state_->space.frees() != frees_before;
 }
 
 // With reclaim_lock held: use(cache, quiet) on each chosen cache while its owner is kept
 // out, then finish() while all of them still are. Not quiet: the owner could not be kept
 // out, and nothing may be changed.
 template <class Choose, class Use, class Finish>
-void Domain::with_revoked(Choose choose, Use use, Finish finish)
+void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish finish)
 {
 	bool any = false;
 	for_each_cache([&](LcoreCache &cache) {
@@ -53,7 +86,7 @@ void Domain::with_revoked(Choose choose, Use use, Finish finish)
 	for_each_cache([&](LcoreCache &cache) {
 		if (!cache.revoked())
 			return;
-		if (quiesce(cache)) {
+		if (quiesce(cache, patience)) {
 			cache.withdraw();
 		} else {
 			use(cache, false);
@@ -64,7 +97,7 @@ void Domain::with_revoked(Choose choose, Use use, Finish finish)
 	for_each_cache([&](LcoreCache &cache) {
 		if (!cache.revoked())
 			return;
-		use(cache, quiesce(cache));
+		use(cache, quiesce(cache, patience));
 	});
 	finish();
 	for_each_cache([](LcoreCache &cache) {
@@ -81,14 +114,16 @@ void Domain::empty_magazine(Magazine &m)
 	state_->depot.put_back(&m);
 }
 
-uint64_t Domain::reclaim()
+Domain::Reclaimed Domain::reclaim()
 {
 	LockGuard guard(state_->reclaim_lock);
 	MagazineList all;
-	with_revoked([](const LcoreCache &cache) { return cache.holds_any(); },
+	bool complete = true;
+	with_revoked(Patience::milliseconds, [](const LcoreCache &cache) { return cache.holds_any(); },
 		     [&](LcoreCache &cache, bool quiet) {
 			     if (quiet)
 				     cache.detach_all(all);
+			     complete &= quiet;
 		     },
 		     [] {});
 	state_->depot.take_all(all);
@@ -98,7 +133,7 @@ uint64_t Domain::reclaim()
 		empty_magazine(*m);
 	}
 	state_->reclaims.fetch_add(1, std::memory_order_relaxed);
-	return moved;
+	return {moved, complete};
 }
 
 void Domain::release_lcore(unsigned lcore)
@@ -110,7 +145,7 @@ void Domain::release_lcore(unsigned lcore)
 	bool released = false;
 	{
 		LockGuard guard(state_->reclaim_lock);
-		with_revoked([&](const LcoreCache &c) { return &c == cache; },
+		with_revoked(Patience::seconds, [&](const LcoreCache &c) { return &c == cache; },
 			     [&](LcoreCache &c, bool quiet) {
 				     if (quiet)
 					     c.detach_all(all);
@@ -194,7 +229,7 @@ bool Domain::verify(FILE *why)
 	};
 	{
 		LockGuard guard(state_->reclaim_lock);
-		with_revoked([](const LcoreCache &) { return true; },
+		with_revoked(Patience::seconds, [](const LcoreCache &) { return true; },
 			     [&](LcoreCache &cache, bool quiet) {
 				     if (quiet)
 					     cache.for_each(collect);

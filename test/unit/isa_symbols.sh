@@ -13,7 +13,7 @@ for archive in "$@"; do
 		echo "ok $number - $(basename "$archive") shares no inline function"
 	else
 		echo "not ok $number - $(basename "$archive") shares inline functions"
-		sed 's/^/# /' <<< "$shared"
+		echo "# ${shared//$'\n'/$'\n'# }"
 		failed=1
 	fi
 done
