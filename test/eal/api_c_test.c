@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Every function of iovad.h once, from a C program. Prints TAP.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include <iovad/iovad.h>
+
+#include "eal_setup.h"
+
+#define PAGE UINT64_C(4096)
+#define LIMIT_32 UINT64_C(0xFFFFFFFF)
+#define BULK 40
+
+static int checks, failures;
+
+static void check(bool good, const char *what)
+{
+	++checks;
+	failures += !good;
+	printf("%s %d - %s\n", good ? "ok" : "not ok", checks, what);
+}
+
+static struct iovad_domain *create(void)
+{
+	struct iovad_domain_conf conf;
+
+	check(iovad_domain_conf_init(&conf) == 0, "conf_init fills the defaults");
+	conf.name = "c-domain";
+	conf.iova_last = 8 * LIMIT_32;
+	struct iovad_domain *d = iovad_domain_create(&conf);
+	check(d != NULL, "create makes a domain");
+	check(iovad_domain_lookup("c-domain") == d, "lookup finds it");
+	rte_errno = 0;
+	check(iovad_domain_create(&conf) == NULL && rte_errno == EEXIST, "create refuses a name twice");
+	rte_errno = 0;
+	check(iovad_domain_lookup("d-domain") == NULL && rte_errno == ENOENT, "lookup knows no other");
+	return d;
+}
+
+static void cached(struct iovad_domain *d)
+{
+	rte_iova_t iova = 0, iovas[BULK];
+
+	check(iovad_alloc(d, 3 * PAGE, LIMIT_32, &iova) == 0, "alloc takes a range");
+	check(iova != 0 && iova % (4 * PAGE) == 0 && iova + 3 * PAGE - 1 <= LIMIT_32,
+	      "alloc aligns naturally under the limit");
+	check(iovad_free(d, iova, 3 * PAGE) == 0, "free gives it back");
+	check(iovad_alloc_bulk(d, PAGE, LIMIT_32, iovas, BULK) == 0, "alloc_bulk takes many");
+	check(iovas[0] != iovas[BULK - 1], "alloc_bulk takes different ones");
+	check(iovad_free_bulk(d, iovas, PAGE, BULK) == 0, "free_bulk gives them back");
+	check(iovad_alloc(d, PAGE + 1, LIMIT_32, &iova) == -EINVAL, "alloc refuses half a granule");
+}
+
+static void exact(struct iovad_domain *d)
+{
+	struct iovad_range range;
+	rte_iova_t iova = 0;
+
+	check(iovad_reserve(d, LIMIT_32 + 1 - 2 * PAGE, 2 * PAGE) == 0, "reserve keeps the top below 4 GiB");
+	check(iovad_alloc_range(d, 5 * PAGE, PAGE, LIMIT_32, &iova) == 0, "alloc_range takes a range");
+	check(iovad_find(d, iova + 4 * PAGE, &range) == 0 && range.iova == iova && range.len == 5 * PAGE &&
+	      range.state == IOVAD_RANGE_LIVE && range.va == NULL, "find finds it by an inner address");
+	check(iovad_find(d, LIMIT_32, &range) == 0 && range.state == IOVAD_RANGE_RESERVED,
+	      "find finds what is reserved");
+	check(iovad_free_range(d, iova, 4 * PAGE) == -ENOENT, "free_range wants the exact range");
+	check(iovad_free_range(d, iova, 5 * PAGE) == 0, "free_range gives it back");
+	check(iovad_unreserve(d, LIMIT_32 + 1 - PAGE, PAGE) == 0, "unreserve returns a part");
+	check(iovad_unreserve(d, LIMIT_32 + 1 - 2 * PAGE, PAGE) == 0, "unreserve returns the rest");
+}
+
+static void end(struct iovad_domain *d)
+{
+	struct iovad_domain_stats stats;
+	rte_iova_t iova = 0;
+
+	check(iovad_alloc(d, PAGE, UINT64_MAX, &iova) == 0, "alloc without a limit");
+	check(iovad_domain_destroy(d) == -EBUSY, "destroy refuses while a range is live");
+	check(iovad_domain_stats_get(d, &stats) == 0 && stats.live_ranges == 1 && stats.live_bytes == PAGE,
+	      "stats_get counts it");
+	check(iovad_verify(d, stderr) == 0, "verify finds every invariant to hold");
+	check(iovad_free(d, iova, PAGE) == 0, "free after the refusal");
+	check(iovad_domain_destroy(d) == 0, "destroy ends the domain");
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	const int error = test_eal_start(argv[0], TEST_EAL_PRIVATE, NULL);
+	if (error != 0) {
+		printf("Bail out! EAL does not start: %s\n", strerror(-error));
+		return 1;
+	}
+	struct iovad_domain *d = create();
+	if (d != NULL) {
+		cached(d);
+		exact(d);
+		end(d);
+	}
+	rte_eal_cleanup();
+	printf("1..%d\n", checks);
+	return failures != 0;
+}

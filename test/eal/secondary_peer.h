@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A secondary process that does as the test in the primary says, one line at a time:
+//
+//   lookup NAME       create NAME       alloc LEN LIMIT   free IOVA LEN
+//   fill LEN COUNT    detach            verify
+//
+// The answer is a line too: 0 or a negative errno, and for alloc the address.
+#pragma once
+
+#include <string>
+
+#include <sys/types.h>
+
+namespace iovad::test {
+
+// In the primary: a secondary of its own.
+class Peer {
+public:
+	// Runs this program again; prefix: of EAL's files.
+	explicit Peer(const std::string &prefix);
+	// Lets it come to its end.
+	~Peer();
+	Peer(const Peer &) = delete;
+	Peer &operator=(const Peer &) = delete;
+
+	// The errno of the answer, and the number after it.
+	int ask(const std::string &request, unsigned long long *number = nullptr);
+	// SIGKILL, wherever it is.
+	void kill();
+
+private:
+	std::string read_line();
+
+	pid_t pid_ = -1;
+	int to_ = -1, from_ = -1;
+};
+
+// In the secondary: answer until there is nothing more to read. Descriptors.
+int serve_peer(int in, int out);
+
+}  // namespace iovad::test

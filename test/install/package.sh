@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# package.sh SOURCE_DIR BUILD_DIR: what "meson install" puts down serves a C program
+# that knows nothing but "pkg-config libiovad". The program is README.md's example.
+set -euo pipefail
+
+SOURCE=$1 BUILD=$2
+# shellcheck source=test/lib/tap.sh
+. "$SOURCE/test/lib/tap.sh"
+
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK" "$TAP_LOG"' EXIT
+export RUNTIME_DIRECTORY=${RUNTIME_DIRECTORY:-$WORK/runtime}
+mkdir -p "$RUNTIME_DIRECTORY"
+read -ra EAL <<<"${IOVAD_TEST_EAL_ARGS:---no-huge -m 256}"
+EAL+=(-l 0 --no-pci --no-telemetry --file-prefix "iovad-package-$$")
+
+# The first block of C in README.md.
+example() { awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$SOURCE/README.md"; }
+
+# As if installed where the prefix says: the one line that DESTDIR makes untrue.
+move_package() {
+	local file prefix
+	file=$(find "$WORK/root" -name libiovad.pc)
+	prefix=$(sed -n 's/^prefix=//p' "$file")
+	LIBDIR=$(dirname "$(dirname "$file")")
+	sed -i "s#^prefix=.*#prefix=$WORK/root$prefix#" "$file"
+	export PKG_CONFIG_PATH=$LIBDIR/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+}
+
+flags() { read -ra FLAGS <<<"$(pkg-config "$@" libiovad)"; }
+
+build_shared() {
+	flags --cflags --libs
+	gcc -std=c11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/shared" "${FLAGS[@]}"
+}
+
+build_static() {
+	flags --cflags --libs
+	FLAGS=("${FLAGS[@]/#-liovad/-l:libiovad.a}")
+	gcc -std=c11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/static" "${FLAGS[@]}" \
+		-lstdc++ -lpthread
+}
+
+build_cxx() {
+	flags --cflags --libs
+	g++ -std=c++17 -x c++ -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/cxx" "${FLAGS[@]}"
+}
+
+run_shared() { LD_LIBRARY_PATH=$LIBDIR "$WORK/$1" "${EAL[@]}"; }
+
+is_linked() { readelf -d "$WORK/$1" | grep -q 'NEEDED.*libiovad'; }
+is_not_linked() { ! is_linked "$1"; }
+
+requires_dpdk() { pkg-config --print-requires libiovad | grep -q '^libdpdk'; }
+
+version_is_the_projects() {
+	local version
+	version=$(sed -n "s/^ *version: *'\([0-9.]*\)'.*/\1/p" "$SOURCE/meson.build" | head -1)
+	pkg-config --modversion libiovad
+	[ "$(pkg-config --modversion libiovad)" = "$version" ]
+}
+
+# The same headers in the tree and installed.
+headers_installed() { diff -r "$SOURCE/lib/include/iovad" "$(dirname "$(find "$WORK/root" -name iovad.h)")"; }
+
+example >"$WORK/example.c"
+check "meson install into a DESTDIR" meson install -C "$BUILD" --no-rebuild --destdir "$WORK/root"
+move_package
+check "all public headers are installed" headers_installed
+check "pkg-config finds libiovad" pkg-config --exists --print-errors libiovad
+check "pkg-config requires libdpdk" requires_dpdk
+check "pkg-config gives the project's version" version_is_the_projects
+check "README's example builds as C11 with the shared library" build_shared
+check "it is linked to the shared library" is_linked shared
+check "it runs" run_shared shared
+check "README's example builds as C11 with the static library" build_static
+check "it needs no libiovad.so" is_not_linked static
+check "it runs with the static library" "$WORK/static" "${EAL[@]}"
+check "README's example builds as C++17" build_cxx
+check "it runs as C++" run_shared cxx
+done_testing

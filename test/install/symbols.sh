@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# symbols.sh SOURCE_DIR LIBIOVAD_SO: what the shared library exports.
+set -euo pipefail
+
+SOURCE=$1 LIBRARY=$2
+# shellcheck source=test/lib/tap.sh
+. "$SOURCE/test/lib/tap.sh"
+
+exported() { nm -D --defined-only --with-symbol-versions "$LIBRARY"; }
+
+# Version definitions are listed as absolute symbols (A).
+functions() { exported | awk '$2 != "A" { print $3 }'; }
+
+# Declarations begin with IOVAD_API or IOVAD_..._API and may go over several lines.
+declared() {
+	grep -hv '^#' "$SOURCE"/lib/include/iovad/*.h | tr '\n' ' ' |
+		grep -oE 'IOVAD_([A-Z]+_)?API [^;(]*\(' | grep -oE 'iovad_[a-z0-9_]+ *\($' | tr -d ' (' | sort -u
+}
+
+# Prints what is in the first list and not in the second; succeeds where that is nothing.
+none_left() {
+	local left
+	left=$(comm -23 <(printf '%s\n' "$1" | sort -u) <(printf '%s\n' "$2" | sort -u) | grep . || true)
+	echo "$left"
+	[ -z "$left" ]
+}
+
+all_versioned() { ! functions | grep -vE '^iovad_[a-z0-9_]+@@IOVAD_[0-9.]+$'; }
+
+FUNCTIONS=$(functions)
+NAMES=$(functions | cut -d@ -f1)
+check "something is exported" test -n "$FUNCTIONS"
+check "only iovad_*, each with a version IOVAD_*" all_versioned
+check "every function of the headers is exported" none_left "$(declared)" "$NAMES"
+check "nothing is exported that no header declares" none_left "$NAMES" "$(declared)"
+check "the library has a soname" sh -c "readelf -d '$LIBRARY' | grep -q 'SONAME.*libiovad.so'"
+done_testing
