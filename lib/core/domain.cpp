@@ -82,9 +82,8 @@ Status Domain::check(uint64_t len, uint64_t limit, Request &r) const
 	r.limit = std::min(limit, g.last_byte());
 	r.limit_pfn = g.limit_pfn(r.limit);
 	r.cached = granules <= cached_granules_;
-	if (r.cached) {
+	if (r.cached)
 		r.bin = Bin::of(class_of(granules), limit >= border_);
-	}
 	return Status::ok;
 }
 

@@ -49,14 +49,17 @@ bool Domain::quiesce(const LcoreCache &cache, Patience patience)
 
 // The tree refused a request; `frees_before` had come back to it then. Whether to ask
 // again: after reclaiming what caches hold, and as long as that, or somebody else, gives
-// it anything, or addresses are in flight. Bounded, since others may take all that comes.
+// it anything, or addresses are in flight. Bounded, since others may take all that comes;
+// a round that waited in vain for an lcore, perhaps a dead one, counts for many.
 bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 {
-	constexpr unsigned kRounds = 64;
-	if (round++ == kRounds)
+	constexpr unsigned kRounds = 64, kIncomplete = 16;
+	if (round >= kRounds)
 		return false;
+	++round;
 	if (state_->depot.granted() != 0) {
 		const Reclaimed r = reclaim();
+		round += r.complete ? 0 : kIncomplete;
 		if (r.addresses != 0 || !r.complete)
 			return true;
 	}
