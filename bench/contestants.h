@@ -60,10 +60,10 @@ public:
 	{
 		Token pfn = 0;
 		core::Status status;
-		space_.alloc_run(size, align, limit, &pfn, 1, status);
+		space_.alloc_run(size, align, limit, core::kLive, &pfn, 1, status);
 		return pfn;
 	}
-	void give(std::uint64_t pfn, std::uint64_t size) { space_.free(pfn, size); }
+	void give(std::uint64_t pfn, std::uint64_t size) { space_.free(pfn, size, core::kLive); }
 	static std::uint64_t pfn(Token token) { return token; }
 	std::size_t live_bytes() { return space_.totals().nodes * core::kNodeBytes; }
 	static void enter() { core::select_isa(kIsa); }

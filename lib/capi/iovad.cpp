@@ -25,7 +25,7 @@ namespace {
 
 [[gnu::cold]] int bad_free(const iovad_domain *d, Status status, rte_iova_t iova, uint64_t len)
 {
-	if (d->shared->flags & IOVAD_DOMAIN_F_DEBUG) {
+	if (status == Status::not_found && (d->shared->flags & IOVAD_DOMAIN_F_DEBUG)) {
 		const iovad::core::Extent e = d->core.find(iova);
 		const iovad::core::Geometry &g = d->core.geometry();
 		if (e.value == 0)
@@ -34,7 +34,7 @@ namespace {
 		else
 			IOVAD_LOG(ERR, "%s: free of 0x%" PRIx64 ", %" PRIu64 " bytes, which lies in the %s range "
 				  "0x%" PRIx64 ", %" PRIu64 " bytes", d->shared->name, iova, len,
-				  e.value == iovad::core::kLive ? "live" : "reserved", g.bytes(e.start),
+				  iovad::core::is_live(e.value) ? "live" : "reserved", g.bytes(e.start),
 				  g.bytes(e.end - e.start));
 	}
 	return negative_errno(status);
@@ -143,7 +143,7 @@ int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_range *out)
 		return -ENOENT;
 	const iovad::core::Geometry &g = d->core.geometry();
 	*out = {g.bytes(e.start), g.bytes(e.end - e.start), nullptr,
-		static_cast<uint32_t>(e.value == iovad::core::kLive ? IOVAD_RANGE_LIVE
+		static_cast<uint32_t>(iovad::core::is_live(e.value) ? IOVAD_RANGE_LIVE
 								     : IOVAD_RANGE_RESERVED)};
 	return 0;
 }

@@ -12,14 +12,14 @@ void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end)
 	frees_ = 0;
 }
 
-unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Pfn *out, unsigned n,
-				 Status &status)
+unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out,
+				 unsigned n, Status &status)
 {
 	LockGuard guard(lock_);
 	unsigned got = 0;
 	status = Status::ok;
 	for (; got < n; ++got) {
-		const Placement p = tree_.alloc(size, align, limit, kLive);
+		const Placement p = tree_.alloc(size, align, limit, value);
 		status = p.status;
 		if (status != Status::ok)
 			break;
@@ -29,9 +29,9 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Pfn *
 	return got;
 }
 
-Status AddressSpace::free_locked(Pfn start, uint64_t size)
+Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 {
-	const Status status = tree_.erase(start, start + size, kLive);
+	const Status status = tree_.erase(start, start + size, value);
 	if (status == Status::ok)
 		frees_.store(frees_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 	else
@@ -39,18 +39,18 @@ Status AddressSpace::free_locked(Pfn start, uint64_t size)
 	return status;
 }
 
-Status AddressSpace::free(Pfn start, uint64_t size)
+Status AddressSpace::free(Pfn start, uint64_t size, Value value)
 {
 	LockGuard guard(lock_);
-	return free_locked(start, size);
+	return free_locked(start, size, value);
 }
 
-unsigned AddressSpace::free_run(uint64_t size, const Pfn *starts, unsigned n)
+unsigned AddressSpace::free_run(uint64_t size, Value value, const Pfn *starts, unsigned n)
 {
 	LockGuard guard(lock_);
 	unsigned freed = 0;
 	for (unsigned i = 0; i < n; ++i)
-		freed += free_locked(starts[i], size) == Status::ok;
+		freed += free_locked(starts[i], size, value) == Status::ok;
 	return freed;
 }
 
@@ -67,7 +67,7 @@ Status AddressSpace::reserve(Pfn start, Pfn end)
 	Pfn high = end;
 	for (Pfn pfn = start; pfn <= end && pfn < tree_.end(); pfn = e.end) {
 		e = tree_.find(pfn);
-		if (e.value == kLive && pfn < end)
+		if (is_live(e.value) && pfn < end)
 			return Status::exists;
 		if (e.value == kReserved && e.end > high)
 			high = e.end;
@@ -122,7 +122,7 @@ Extent AddressSpace::next_live(Pfn pfn)
 	LockGuard guard(lock_);
 	while (pfn < tree_.end()) {
 		const Extent e = tree_.find(pfn);
-		if (e.value == kLive)
+		if (is_live(e.value))
 			return e;
 		pfn = e.end;
 	}

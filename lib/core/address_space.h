@@ -3,8 +3,8 @@
 // call takes the lock for one operation, or for a bounded run of them. A plain struct in
 // shared memory.
 //
-// A range is live (handed out, or held by a cache above) or reserved (kept out of
-// circulation). Reserved ranges that touch are one range.
+// A range is live, as such or as a block, which caches above hand out and may hold; or it
+// is reserved (kept out of circulation). Reserved ranges that touch are one range.
 #pragma once
 
 #include "core/range_tree/range_tree.h"
@@ -14,6 +14,9 @@ namespace iovad::core {
 
 inline constexpr Value kLive = 1;
 inline constexpr Value kReserved = 2;
+inline constexpr Value kBlock = 3;
+
+constexpr bool is_live(Value value) { return value == kLive || value == kBlock; }
 
 class AddressSpace {
 public:
@@ -30,12 +33,12 @@ public:
 
 	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many,
 	// and in status why not all.
-	unsigned alloc_run(uint64_t size, uint64_t align, Pfn limit, Pfn *out, unsigned n,
+	unsigned alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n,
 			   Status &status);
-	// not_found, and counted, unless exactly this range is live.
-	Status free(Pfn start, uint64_t size);
-	// Returns how many of the n <= kRun were live and are free now.
-	unsigned free_run(uint64_t size, const Pfn *starts, unsigned n);
+	// not_found, and counted, unless exactly this range is live with this value.
+	Status free(Pfn start, uint64_t size, Value value);
+	// Returns how many of the n <= kRun were that and are free now.
+	unsigned free_run(uint64_t size, Value value, const Pfn *starts, unsigned n);
 
 	// exists: a part is live. again: no node. Else [start, end) is reserved.
 	Status reserve(Pfn start, Pfn end);
@@ -57,7 +60,7 @@ public:
 	Extent find_locked(Pfn pfn) const { return tree_.find(pfn); }
 
 private:
-	Status free_locked(Pfn start, uint64_t size);
+	Status free_locked(Pfn start, uint64_t size, Value value);
 
 	SpinLock lock_;
 	NodePool pool_;

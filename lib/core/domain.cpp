@@ -37,6 +37,7 @@ struct Domain::Request {
 	uint64_t align;
 	uint64_t limit;     // bytes, inside the domain
 	Pfn limit_pfn;
+	Value value;
 	Bin bin;
 	bool cached;
 };
@@ -82,6 +83,7 @@ Status Domain::check(uint64_t len, uint64_t limit, Request &r) const
 	r.limit = std::min(limit, g.last_byte());
 	r.limit_pfn = g.limit_pfn(r.limit);
 	r.cached = granules <= cached_granules_;
+	r.value = r.cached ? kBlock : kLive;
 	if (r.cached)
 		r.bin = Bin::of(class_of(granules), limit >= border_);
 	return Status::ok;
@@ -115,9 +117,9 @@ LcoreCache *Domain::claim_cache(unsigned lcore)
 	LockGuard guard(state_->caches_lock);
 	for (uint32_t i = 0; i < state_->config.caches; ++i) {
 		LcoreCache &cache = state_->caches[i];
-		if (cache.owner != 0)
+		if (cache.owned())
 			continue;
-		cache.owner = uint64_t{pid_} << 32 | (lcore + 1);
+		cache.set_owner(uint64_t{pid_} << 32 | (lcore + 1));
 		cache_[lcore + 1].store(&cache, std::memory_order_relaxed);
 		return &cache;
 	}
@@ -171,7 +173,7 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *io
 		const uint64_t frees = space.frees();
 		Status status;
 		const unsigned got =
-			space.alloc_run(r.granules, r.align, r.limit_pfn, run, want + ahead, status);
+			space.alloc_run(r.granules, r.align, r.limit_pfn, r.value, run, want + ahead, status);
 		const unsigned taken = std::min(got, want);
 		for (unsigned i = 0; i < taken; ++i)
 			iovas[done++] = geometry().bytes(run[i]);
@@ -180,7 +182,7 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *io
 		guard.land();
 		if (taken < want && !more_may_come(frees, round)) {
 			for (unsigned i = 0; i < done; ++i)
-				space.free(geometry().pfn(iovas[i]), r.granules);
+				space.free(geometry().pfn(iovas[i]), r.granules, r.value);
 			return status;
 		}
 	}
@@ -215,6 +217,7 @@ Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_
 		return Status::invalid;
 	r.granules = len >> shift_;
 	r.align = align >> shift_;
+	r.value = kLive;
 	return failed(alloc_from_tree(nullptr, r, &iova, 1));
 }
 
@@ -232,7 +235,7 @@ Status Domain::free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, un
 			return Status::invalid;
 	}
 	if (granules > cached_granules_)
-		return free_to_tree(block, iovas, n);
+		return free_to_tree(block, kLive, iovas, n);
 	const unsigned klass = class_of(granules);
 	return with_cache(lcore, [&](LcoreCache &cache) { return free_cached(cache, klass, iovas, n); });
 }
@@ -255,7 +258,7 @@ Status Domain::free_cached(LcoreCache &cache, unsigned klass, const uint64_t *io
 			if (overflow)
 				empty_magazine(*overflow);
 		} while (overflow && done < end);
-		if (done < end && free_to_tree(bin.granules(), iovas + done, end - done) != Status::ok)
+		if (done < end && free_to_tree(bin.granules(), kBlock, iovas + done, end - done) != Status::ok)
 			status = Status::not_found;
 		if (Magazine *surplus = depot.take_surplus(bin)) [[unlikely]]
 			empty_magazine(*surplus);
@@ -263,7 +266,7 @@ Status Domain::free_cached(LcoreCache &cache, unsigned klass, const uint64_t *io
 	return status;
 }
 
-Status Domain::free_to_tree(uint64_t granules, const uint64_t *iovas, unsigned n)
+Status Domain::free_to_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n)
 {
 	unsigned freed = 0;
 	for (unsigned i = 0; i < n;) {
@@ -271,7 +274,7 @@ Status Domain::free_to_tree(uint64_t granules, const uint64_t *iovas, unsigned n
 		unsigned count = 0;
 		for (; count < AddressSpace::kRun && i < n; ++i)
 			run[count++] = geometry().pfn(iovas[i]);
-		freed += state_->space.free_run(granules, run, count);
+		freed += state_->space.free_run(granules, value, run, count);
 	}
 	return freed == n ? Status::ok : Status::not_found;
 }
@@ -280,7 +283,7 @@ Status Domain::free_range(uint64_t iova, uint64_t len)
 {
 	if (!geometry().holds(iova, len))
 		return Status::invalid;
-	return state_->space.free(geometry().pfn(iova), len >> shift_);
+	return state_->space.free(geometry().pfn(iova), len >> shift_, kLive);
 }
 
 // ---- reserving ----

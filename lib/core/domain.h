@@ -202,7 +202,7 @@ private:
 	void keep(LcoreCache &cache, Bin bin, const Pfn *run, unsigned n);
 	Status alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n);
 	Status free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n);
-	Status free_to_tree(uint64_t granules, const uint64_t *iovas, unsigned n);
+	Status free_to_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n);
 	Status failed(Status status);
 	template <class Use> Status with_cache(unsigned lcore, Use use);
 	LcoreCache *claim_cache(unsigned lcore);

@@ -63,8 +63,12 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 		if (r.addresses != 0 || !r.complete)
 			return true;
 	}
-	for (unsigned i = 0; state_->in_flight.load(std::memory_order_acquire) != 0 && i < 2200; ++i)
-		wait_a_little(i);
+	// What is in flight may land in a cache that was emptied before.
+	if (state_->in_flight.load(std::memory_order_acquire) != 0) {
+		for (unsigned i = 0; state_->in_flight.load(std::memory_order_acquire) != 0 && i < 2200; ++i)
+			wait_a_little(i);
+		return true;
+	}
 	return state_->space.frees() != frees_before;
 }
 
@@ -112,7 +116,7 @@ void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish fini
 void Domain::empty_magazine(Magazine &m)
 {
 	if (!m.empty())
-		free_to_tree(m.bin().granules(), m.address, m.count());
+		free_to_tree(m.bin().granules(), kBlock, m.address, m.count());
 	m.set_count(0);
 	state_->depot.put_back(&m);
 }
@@ -122,14 +126,16 @@ Domain::Reclaimed Domain::reclaim()
 	LockGuard guard(state_->reclaim_lock);
 	MagazineList all;
 	bool complete = true;
-	with_revoked(Patience::milliseconds, [](const LcoreCache &cache) { return cache.holds_any(); },
+	// All caches that have an owner, whatever they hold at the moment, and the depot while
+	// they are revoked: an address must not slip from one not looked at yet to one that was.
+	with_revoked(Patience::milliseconds,
+		     [this](const LcoreCache &cache) { return cache.owned() || &cache == &state_->shared; },
 		     [&](LcoreCache &cache, bool quiet) {
 			     if (quiet)
 				     cache.detach_all(all);
 			     complete &= quiet;
 		     },
-		     [] {});
-	state_->depot.take_all(all);
+		     [&] { state_->depot.take_all(all); });
 	uint64_t moved = 0;
 	while (Magazine *m = all.pop()) {
 		moved += m->count();
@@ -162,7 +168,7 @@ void Domain::release_lcore(unsigned lcore)
 	while (Magazine *m = all.pop())
 		empty_magazine(*m);
 	LockGuard guard(state_->caches_lock);
-	cache->owner = 0;
+	cache->set_owner(0);
 }
 
 DomainStats Domain::stats() const
@@ -226,8 +232,8 @@ bool Domain::verify(FILE *why)
 		LockGuard guard(state_->space.lock());
 		good &= state_->space.verify_locked(why);
 		for (const Cached &c : cached) {
-			if (state_->space.find_locked(c.start) != Extent{c.start, c.start + c.granules, kLive})
-				fail("cached address is not a live range", c.start);
+			if (state_->space.find_locked(c.start) != Extent{c.start, c.start + c.granules, kBlock})
+				fail("cached address is not a block in the tree", c.start);
 		}
 	};
 	{

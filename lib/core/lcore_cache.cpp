@@ -7,10 +7,10 @@ namespace iovad::core {
 
 void LcoreCache::init(Magazine *none)
 {
-	busy_ = revoked_ = held_ = 0;
+	busy_ = revoked_ = 0;
 	hits_ = depot_hits_ = 0;
 	none_ = none;
-	owner = 0;
+	owner_ = 0;
 	for (unsigned bin = 0; bin < kBins; ++bin) {
 		pairs_[bin].loaded.set(none);
 		pairs_[bin].previous.set(none);
@@ -34,12 +34,10 @@ bool LcoreCache::refill(Depot &depot, Bin bin)
 		swap(p);
 		return true;
 	}
-	const bool had_one = loaded != none_;
-	Magazine *full = depot.exchange_empty(bin, had_one ? loaded : nullptr);
+	Magazine *full = depot.exchange_empty(bin, loaded != none_ ? loaded : nullptr);
 	if (!full)
 		return false;
 	p.loaded.set(full);
-	hold(had_one ? 0 : 1);
 	count(depot_hits_, 1);
 	return true;
 }
@@ -85,7 +83,6 @@ bool LcoreCache::make_room(Depot &depot, Bin bin, Magazine *&overflow)
 		if (Magazine *fresh = depot.grant(bin)) {
 			p.previous.set(loaded);
 			p.loaded.set(fresh);
-			hold(1);
 			return true;
 		}
 	}
@@ -97,7 +94,6 @@ bool LcoreCache::make_room(Depot &depot, Bin bin, Magazine *&overflow)
 	Magazine *empty = depot.exchange_full(full);
 	if (!empty) {
 		older.set(none_);
-		hold(-1);
 		overflow = full;
 		return false;
 	}
@@ -137,10 +133,8 @@ unsigned LcoreCache::room(Depot &depot, Bin bin)
 		return 0;
 	Slot &loaded = pair(bin).loaded;
 	if (loaded.get() == none_) {
-		if (Magazine *fresh = depot.grant(bin)) {
+		if (Magazine *fresh = depot.grant(bin))
 			loaded.set(fresh);
-			hold(1);
-		}
 	}
 	const unsigned n = loaded.get()->room();
 	leave();
@@ -164,7 +158,6 @@ void LcoreCache::detach_all(MagazineList &out)
 			slot->set(none_);
 		}
 	}
-	held_.store(0, std::memory_order_relaxed);
 }
 
 void LcoreCache::restore()

@@ -117,14 +117,14 @@ public:
 
 	// Every magazine held. A consistent picture for a reclaimer only.
 	template <class Visit> void for_each(Visit visit) const;
-	// Magazines that it holds; exact for the owner, a hint for others.
-	bool holds_any() const { return held_.load(std::memory_order_relaxed) != 0; }
 
 	uint64_t hits() const { return hits_.load(std::memory_order_relaxed); }
 	uint64_t depot_hits() const { return depot_hits_.load(std::memory_order_relaxed); }
 
-	// Which process and lcore it serves; 0: none. Under the lock of the domain's caches.
-	uint64_t owner = 0;
+	// Which process and lcore it serves; 0: none. Changed under the lock of the domain's
+	// caches.
+	bool owned() const { return owner_.load(std::memory_order_relaxed) != 0; }
+	void set_owner(uint64_t owner) { owner_.store(owner, std::memory_order_relaxed); }
 
 private:
 	// Written by the owner, or by a reclaimer that has revoked the cache; read by others.
@@ -181,17 +181,12 @@ private:
 	static void swap(Pair &p);
 	bool refill(Depot &depot, Bin bin);
 	bool make_room(Depot &depot, Bin bin, Magazine *&overflow);
-	void hold(int magazines)
-	{
-		held_.store(held_.load(std::memory_order_relaxed) + static_cast<uint32_t>(magazines),
-			    std::memory_order_relaxed);
-	}
 
 	std::atomic<uint32_t> busy_, revoked_;
 	std::atomic<uint64_t> hits_, depot_hits_;
 	Pair pairs_[kBins];
 	Magazine *none_;
-	std::atomic<uint32_t> held_;
+	std::atomic<uint64_t> owner_;
 	Slot withdrawn_[kBins];  // the loaded ones, while a reclaimer has them
 };
 

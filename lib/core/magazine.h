@@ -2,7 +2,7 @@
 // A magazine: a stack of addresses of one bin, in 1 KiB. (Bonwick and Adams, "Magazines
 // and Vmem", USENIX 2001.) It is touched by one party at a time: the lcore whose cache
 // holds it, whoever took it out of the depot, or a reclaimer that has revoked the cache.
-// n alone is also read by others, as a gauge.
+// n and the bin are also read by others, as a gauge.
 #pragma once
 
 #include <atomic>
@@ -16,13 +16,13 @@ struct alignas(64) Magazine {
 
 	std::atomic<uint32_t> n;
 	uint16_t capacity;   // what the bin may hold in one magazine, at most kSlots
-	uint16_t bin_index;
+	std::atomic<uint16_t> bin_index;
 	Magazine *next;      // in a list of the depot
 	uint64_t address[kSlots];  // bytes
 
 	unsigned count() const { return n.load(std::memory_order_relaxed); }
 	void set_count(unsigned count) { n.store(count, std::memory_order_relaxed); }
-	Bin bin() const { return Bin::numbered(bin_index); }
+	Bin bin() const { return Bin::numbered(bin_index.load(std::memory_order_relaxed)); }
 	bool empty() const { return count() == 0; }
 	unsigned room() const { return capacity - count(); }
 };

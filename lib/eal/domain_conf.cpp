@@ -27,18 +27,27 @@ int bad_flags(uint32_t flags)
 	return EINVAL;
 }
 
+// An enum from C may hold anything, which C++ must not read as one.
+template <class Enum> int raw(const Enum &value)
+{
+	int number;
+	static_assert(sizeof value == sizeof number);
+	std::memcpy(&number, &value, sizeof number);
+	return number;
+}
+
 int check_backend(const iovad_domain_conf &conf)
 {
-	switch (conf.backend) {
+	switch (raw(conf.backend)) {
 	case IOVAD_BACKEND_NONE:
 		return 0;
 	case IOVAD_BACKEND_SOFT:
 	case IOVAD_BACKEND_VFIO:
 		IOVAD_LOG(ERR, "backend %d is not part of this version; use IOVAD_BACKEND_NONE",
-			  static_cast<int>(conf.backend));
+			  raw(conf.backend));
 		return ENOTSUP;
 	}
-	IOVAD_LOG(ERR, "backend %d is unknown", static_cast<int>(conf.backend));
+	IOVAD_LOG(ERR, "backend %d is unknown", raw(conf.backend));
 	return EINVAL;
 }
 
@@ -97,8 +106,8 @@ int check_conf(const iovad_domain_conf &conf, core::DomainConfig &out)
 		return bad_flags(conf.flags);
 	if (const int error = check_backend(conf))
 		return error;
-	if (conf.unmap_policy != IOVAD_UNMAP_STRICT && conf.unmap_policy != IOVAD_UNMAP_LAZY) {
-		IOVAD_LOG(ERR, "unmap_policy %d is unknown", static_cast<int>(conf.unmap_policy));
+	if (raw(conf.unmap_policy) != IOVAD_UNMAP_STRICT && raw(conf.unmap_policy) != IOVAD_UNMAP_LAZY) {
+		IOVAD_LOG(ERR, "unmap_policy %d is unknown", raw(conf.unmap_policy));
 		return EINVAL;
 	}
 	if (conf.max_ranges > kMostRanges) {

@@ -31,7 +31,7 @@ protected:
 	{
 		Pfn start = 0;
 		Status status;
-		EXPECT_EQ(space_.alloc_run(size, 1, kNoLimit, &start, 1, status), 1u);
+		EXPECT_EQ(space_.alloc_run(size, 1, kNoLimit, kLive, &start, 1, status), 1u);
 		return start;
 	}
 
@@ -97,7 +97,7 @@ TEST_F(AddressSpaceTest, UnreservingAPartLeavesTheRest)
 TEST_F(AddressSpaceTest, AReservedRangeCannotBeFreed)
 {
 	ASSERT_EQ(space_.reserve(100, 110), Status::ok);
-	EXPECT_EQ(space_.free(100, 10), Status::not_found);
+	EXPECT_EQ(space_.free(100, 10, kLive), Status::not_found);
 	EXPECT_EQ(space_.totals().bad_frees, 1u);
 }
 
@@ -106,7 +106,7 @@ TEST_F(AddressSpaceTest, WithoutNodesReservingChangesNothing)
 	make(3);
 	Status status = Status::ok;
 	std::vector<Pfn> live;
-	for (Pfn start; space_.alloc_run(1, 2, kNoLimit, &start, 1, status) == 1;)
+	for (Pfn start; space_.alloc_run(1, 2, kNoLimit, kLive, &start, 1, status) == 1;)
 		live.push_back(start);
 	ASSERT_EQ(status, Status::again);
 	EXPECT_EQ(space_.reserve(10, 20), Status::again);
@@ -114,7 +114,7 @@ TEST_F(AddressSpaceTest, WithoutNodesReservingChangesNothing)
 	EXPECT_EQ(space_.totals().reserved_granules, 0u);
 	expect_sound();
 	for (const Pfn start : live)
-		ASSERT_EQ(space_.free(start, 1), Status::ok) << "giving back needs no node";
+		ASSERT_EQ(space_.free(start, 1, kLive), Status::ok) << "giving back needs no node";
 	EXPECT_EQ(space_.reserve(10, 20), Status::ok);
 }
 
@@ -122,16 +122,16 @@ TEST_F(AddressSpaceTest, ARunIsTakenAndGivenBackUnderOneLock)
 {
 	Pfn run[AddressSpace::kRun];
 	Status status;
-	ASSERT_EQ(space_.alloc_run(4, 4, kNoLimit, run, AddressSpace::kRun, status), AddressSpace::kRun);
+	ASSERT_EQ(space_.alloc_run(4, 4, kNoLimit, kBlock, run, AddressSpace::kRun, status), AddressSpace::kRun);
 	for (unsigned i = 1; i < AddressSpace::kRun; ++i)
 		EXPECT_EQ(run[i], run[i - 1] - 4);
 	EXPECT_EQ(space_.totals().live_granules, 4u * AddressSpace::kRun);
 	const Pfn kept = run[3];
 	run[3] = 17;  // never allocated
-	EXPECT_EQ(space_.free_run(4, run, AddressSpace::kRun), AddressSpace::kRun - 1);
+	EXPECT_EQ(space_.free_run(4, kBlock, run, AddressSpace::kRun), AddressSpace::kRun - 1);
 	EXPECT_EQ(space_.totals().bad_frees, 1u);
 	EXPECT_EQ(space_.totals().live_ranges, 1u);
-	EXPECT_EQ(space_.next_live(1), (Extent{kept, kept + 4, kLive}));
+	EXPECT_EQ(space_.next_live(1), (Extent{kept, kept + 4, kBlock}));
 	EXPECT_EQ(space_.next_live(kept + 4).value, 0);
 }
 

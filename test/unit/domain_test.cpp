@@ -287,6 +287,17 @@ TEST(DomainTest, ADoubleFreeIsFoundWhenTheCacheGivesItBack)
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 
+TEST(DomainTest, ABlockOfTheCachesIsNotFreedAsARange)
+{
+	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 40) - 1));
+	const uint64_t a = take(d, 0, 4 * kPage);
+	EXPECT_EQ(d.domain.free_range(a, 4 * kPage), Status::not_found);
+	EXPECT_EQ(d.domain.find(a), (Extent{a / kPage, a / kPage + 4, kBlock}));
+	EXPECT_EQ(d.domain.free(0, a, 4 * kPage), Status::ok);
+	EXPECT_EQ(d.domain.free_range(a, 4 * kPage), Status::not_found) << "a cache holds it";
+	EXPECT_TRUE(d.domain.verify(stderr));
+}
+
 TEST(DomainTest, WithoutCachesEveryFreeIsExact)
 {
 	DomainConfig config = OwnedDomain::config((uint64_t{1} << 40) - 1);

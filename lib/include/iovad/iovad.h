@@ -185,7 +185,7 @@ IOVAD_HOT_API int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t l
 
 /**
  * Take n ranges of len bytes: as n times iovad_alloc(), in one call.
- * All or nothing. n may be 0.
+ * All or nothing; after a failure iovas holds nothing of use. n may be 0.
  * @return as iovad_alloc().
  */
 IOVAD_HOT_API int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit,
@@ -214,7 +214,8 @@ IOVAD_API int iovad_alloc_range(struct iovad_domain *d, uint64_t len, uint64_t a
 /**
  * Give back exactly what iovad_alloc_range() gave. Needs no memory. Takes the lock.
  * @return 0; -EINVAL d is NULL, iova or len is not a multiple of the granule, or
- *   the range leaves the domain; -ENOENT exactly that range is not live.
+ *   the range leaves the domain; -ENOENT exactly that range is not live, or came
+ *   from iovad_alloc() and belongs to the caches.
  */
 IOVAD_API int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
 
