@@ -54,6 +54,7 @@ Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
 	zone_first_[1] = std::max(border_, first_byte_);
 	zone_last_[1] = g.last_byte();
 	cached_granules_ = state->config.cached ? kCachedGranules : 0;
+	common_len_ = state->config.cached ? g.granule : 0;
 	for (uint64_t i = 0; i < kCachedGranules; ++i)
 		class_offset_[i] = static_cast<uint8_t>(class_of(i + 1) * Bin::kClassBytes);
 	for (unsigned klass = 0; klass < kClasses; ++klass) {

@@ -78,10 +78,11 @@ public:
 	// cold half to a tail call. lcore: below kMaxLcores, or kNoLcore.
 	bool try_alloc(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova) const
 	{
-		const uint64_t granules = granules_of(len);
-		if (granules - 1 >= cached_granules_) [[unlikely]]
-			return false;
-		const uint64_t klass = class_offset_[granules - 1];
+		uint64_t klass = 0;
+		if (len != common_len_) [[unlikely]] {
+			if (!find_class(len, klass))
+				return false;
+		}
 		// Branches: who asks on one lcore mostly asks with one limit.
 		if (limit >= zone_last_[1]) [[likely]]
 			return cache_of(lcore)->get(Bin::at(klass, 1), iova);
@@ -92,10 +93,11 @@ public:
 
 	bool try_free(unsigned lcore, uint64_t iova, uint64_t len) const
 	{
-		const uint64_t granules = granules_of(len);
-		if (granules - 1 >= cached_granules_) [[unlikely]]
-			return false;
-		const uint64_t klass = class_offset_[granules - 1];
+		uint64_t klass = 0;
+		if (len != common_len_) [[unlikely]] {
+			if (!find_class(len, klass))
+				return false;
+		}
 		const Blocks &blocks = blocks_at(klass);
 		if ((iova & blocks.mask) != 0 || iova - first_byte_ > blocks.span) [[unlikely]]
 			return false;
@@ -104,20 +106,19 @@ public:
 
 	bool try_alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n) const
 	{
-		const uint64_t granules = granules_of(len);
+		uint64_t klass;
 		const unsigned zone = limit >= border_;
-		if (granules - 1 >= cached_granules_ || limit < zone_last_[zone]) [[unlikely]]
+		if (!find_class(len, klass) || limit < zone_last_[zone]) [[unlikely]]
 			return false;
-		const Bin bin = Bin::at(class_offset_[granules - 1], zone);
-		return cache_of(lcore)->get_bulk(bin, iovas, n);
+		return cache_of(lcore)->get_bulk(Bin::at(klass, zone), iovas, n);
 	}
 
 	bool try_free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n) const
 	{
-		const uint64_t granules = granules_of(len);
-		if (granules - 1 >= cached_granules_ || n == 0) [[unlikely]]
+		uint64_t klass;
+		if (!find_class(len, klass) || n == 0) [[unlikely]]
 			return false;
-		const Bin bin = Bin::at(class_offset_[granules - 1], iovas[0] >= border_);
+		const Bin bin = Bin::at(klass, iovas[0] >= border_);
 		return are_blocks(bin, iovas, n) && cache_of(lcore)->put_bulk(bin, iovas, n);
 	}
 
@@ -192,8 +193,16 @@ private:
 		const uint64_t mask = blocks_[bin.klass()].mask;
 		return cache.get_if(bin, iova, [=](uint64_t top) { return top + mask <= limit; });
 	}
-	// A length that is no multiple of the granule comes out huge.
-	uint64_t granules_of(uint64_t len) const { return std::rotr(len, static_cast<int>(shift_)); }
+	// The class of a length that goes to caches, as an offset: see Bin. A length that is no
+	// multiple of the granule comes out of the rotation huge, as 0 does when it is less one.
+	bool find_class(uint64_t len, uint64_t &klass) const
+	{
+		const uint64_t index = std::rotr(len, static_cast<int>(shift_)) - 1;
+		if (index >= cached_granules_) [[unlikely]]
+			return false;
+		klass = class_offset_[index];
+		return true;
+	}
 
 	struct Request;
 	Status check(uint64_t len, uint64_t limit, Request &r) const;
@@ -216,6 +225,7 @@ private:
 	template <class Visit> void for_each_cache(Visit visit) const;
 
 	// Read by the hot paths, written never.
+	uint64_t common_len_;         // one granule, in class 0; 0 where nothing goes to caches
 	unsigned shift_;
 	uint64_t cached_granules_;    // longest request that goes to caches; 0: none does
 	uint64_t border_;             // where the high zone begins
