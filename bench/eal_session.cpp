@@ -16,7 +16,7 @@ namespace iovad::bench {
 
 namespace {
 
-constexpr unsigned kMegabytes = 256;
+constexpr unsigned kMegabytes = 512; // a million objects, a million ranges
 
 std::string first_two_allowed()
 {
