@@ -51,8 +51,8 @@ for trace in nvme-fio-strict e1000e-iperf3-strict; do
 	done
 done
 check "it says where the pictures are" said "$OUT/nvme-fio-strict-cached.svg"
-check "it can be run again" quickstart "$@"
 check "an interrupt ends it" interrupted "$@"
 check "and leaves huge pages and mounts as they were" same_settings
+check "it can be run again" quickstart "$@"
 check_fails 1 'no such trace: /none' "a trace that is not there is named" "$SOURCE/app/quickstart.sh" "$@" /none
 done_testing
