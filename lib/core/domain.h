@@ -76,32 +76,20 @@ public:
 	// The hot half of each operation: true, or nothing happened and the cold half, of
 	// the same name without try_, has to do it. Apart, so that a caller can leave the
 	// cold half to a tail call. lcore: below kMaxLcores, or kNoLcore.
+	// One granule, the common length, has code of its own, in which offsets are constants.
 	bool try_alloc(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova) const
 	{
-		uint64_t klass = 0;
-		if (len != common_len_) [[unlikely]] {
-			if (!find_class(len, klass))
-				return false;
-		}
-		// Branches: who asks on one lcore mostly asks with one limit.
-		if (limit >= zone_last_[1]) [[likely]]
-			return cache_of(lcore)->get(Bin::at(klass, 1), iova);
-		if (limit == zone_last_[0])
-			return cache_of(lcore)->get(Bin::at(klass, 0), iova);
-		return limit >= border_ && get_below(*cache_of(lcore), Bin::at(klass, 1), limit, iova);
+		if (len == common_len_) [[likely]]
+			return alloc_of_class(lcore, 0, limit, iova);
+		uint64_t klass;
+		return find_class(len, klass) && alloc_of_class(lcore, klass, limit, iova);
 	}
-
 	bool try_free(unsigned lcore, uint64_t iova, uint64_t len) const
 	{
-		uint64_t klass = 0;
-		if (len != common_len_) [[unlikely]] {
-			if (!find_class(len, klass))
-				return false;
-		}
-		const Blocks &blocks = blocks_at(klass);
-		if ((iova & blocks.mask) != 0 || iova - first_byte_ > blocks.span) [[unlikely]]
-			return false;
-		return cache_of(lcore)->put(Bin::at(klass, iova >= border_), iova);
+		if (len == common_len_) [[likely]]
+			return free_of_class(lcore, 0, iova);
+		uint64_t klass;
+		return find_class(len, klass) && free_of_class(lcore, klass, iova);
 	}
 
 	bool try_alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n) const
@@ -186,6 +174,26 @@ private:
 	LcoreCache *cache_of(unsigned lcore) const
 	{
 		return (cache_ + 1)[int64_t{static_cast<int32_t>(lcore)}].load(std::memory_order_relaxed);
+	}
+	// klass: as an offset, see Bin. Zones by branches: who asks on one lcore mostly asks
+	// with one limit, and gets addresses of one zone.
+	[[gnu::always_inline]] bool alloc_of_class(unsigned lcore, uint64_t klass, uint64_t limit,
+						   uint64_t &iova) const
+	{
+		if (limit >= zone_last_[1]) [[likely]]
+			return cache_of(lcore)->get(Bin::at(klass, 1), iova);
+		if (limit == zone_last_[0])
+			return cache_of(lcore)->get(Bin::at(klass, 0), iova);
+		return limit >= border_ && get_below(*cache_of(lcore), Bin::at(klass, 1), limit, iova);
+	}
+	[[gnu::always_inline]] bool free_of_class(unsigned lcore, uint64_t klass, uint64_t iova) const
+	{
+		const Blocks &blocks = blocks_at(klass);
+		if ((iova & blocks.mask) != 0 || iova - first_byte_ > blocks.span) [[unlikely]]
+			return false;
+		if (iova >= border_) [[likely]]
+			return cache_of(lcore)->put(Bin::at(klass, 1), iova);
+		return cache_of(lcore)->put(Bin::at(klass, 0), iova);
 	}
 	// The limit cuts the zone: what lies on top may be taken if it is below.
 	bool get_below(LcoreCache &cache, Bin bin, uint64_t limit, uint64_t &iova) const

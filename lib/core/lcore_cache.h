@@ -45,9 +45,9 @@ public:
 			leave();
 			return false;
 		}
-		address = m.address[n - 1];
 		m.set_count(n - 1);
 		count(hits_, 1);
+		address = m.address[n - 1];
 		leave();
 		return true;
 	}
@@ -61,8 +61,8 @@ public:
 			leave();
 			return false;
 		}
-		m.address[n] = address;
 		m.set_count(n + 1);
+		m.address[n] = address;
 		leave();
 		return true;
 	}
