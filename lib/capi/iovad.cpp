@@ -46,9 +46,20 @@ namespace {
 	return status == Status::ok ? 0 : bad_free(d, status, n != 0 ? iovas[0] : 0, len);
 }
 
+// Other lengths than one granule, and then the cold half.
+[[gnu::noinline]] int alloc_other(iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova)
+{
+	return d->core.try_alloc(rte_lcore_id(), len, limit, *iova) ? 0 : alloc_slow(d, len, limit, iova, 1);
+}
+
 [[gnu::noinline]] int free_one_slow(iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	return free_slow(d, &iova, len, 1);
+}
+
+[[gnu::noinline]] int free_other(iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	return d->core.try_free(rte_lcore_id(), iova, len) ? 0 : free_one_slow(d, iova, len);
 }
 
 }  // namespace
@@ -82,15 +93,18 @@ int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t
 {
 	if (!d || !iova) [[unlikely]]
 		return -EINVAL;
-	return d->core.try_alloc(rte_lcore_id(), len, limit, *iova) ? 0
-								    : alloc_slow(d, len, limit, iova, 1);
+	if (!d->core.try_alloc_common(rte_lcore_id(), len, limit, *iova)) [[unlikely]]
+		return alloc_other(d, len, limit, iova);
+	return 0;
 }
 
 int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	if (!d) [[unlikely]]
 		return -EINVAL;
-	return d->core.try_free(rte_lcore_id(), iova, len) ? 0 : free_one_slow(d, iova, len);
+	if (!d->core.try_free_common(rte_lcore_id(), iova, len)) [[unlikely]]
+		return free_other(d, iova, len);
+	return 0;
 }
 
 int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
