@@ -13,6 +13,7 @@
 //   neighbour as pair, while a second lcore does the same
 //   handover  out here in bursts of 32, through a ring, back on a second lcore
 #include "eal_session.h"
+#include "pairs.h"
 #include "stopwatch.h"
 
 #include <iovad/iovad.h>
@@ -74,6 +75,7 @@ public:
 		return 0;
 	}
 	int get_bulk(Item *items, unsigned n) { return rte_mempool_get_bulk(pool_, items, n); }
+	int pairs(unsigned n) { return pairs_mempool(pool_, n); }
 	int put_bulk(const Item *items, unsigned n)
 	{
 		rte_mempool_put_bulk(pool_, items, n);
@@ -105,6 +107,7 @@ public:
 
 	int get(Item *item) { return iovad_alloc(domain_, kPage, kLimit, item); }
 	int put(Item item) { return iovad_free(domain_, item, kPage); }
+	int pairs(unsigned n) { return pairs_iovad(domain_, kPage, kLimit, n); }
 	int get_bulk(Item *items, unsigned n) { return iovad_alloc_bulk(domain_, kPage, kLimit, items, n); }
 	int put_bulk(const Item *items, unsigned n) { return iovad_free_bulk(domain_, items, kPage, n); }
 
@@ -112,21 +115,6 @@ private:
 	static constexpr std::uint64_t kLimit = UINT64_MAX;
 	iovad_domain *domain_;
 };
-
-template <class Contestant>
-int pairs(Contestant &c, unsigned n)
-{
-	int failed = 0;
-	for (unsigned i = 0; i < n; ++i) {
-		typename Contestant::Item item{};
-		failed |= c.get(&item);
-		// Not DoNotOptimize(item): it sends the item through the stack once more, which
-		// is longer than either operation.
-		benchmark::ClobberMemory();
-		failed |= c.put(item);
-	}
-	return failed;
-}
 
 template <class Contestant, unsigned kDepth>
 int bursts(Contestant &c)
@@ -256,8 +244,8 @@ private:
 template <class Contestant>
 void beside_neighbour(benchmark::State &state, Contestant &c)
 {
-	Neighbour neighbour([&c] { pairs(c, kRound); });
-	measure(state, [&] { return pairs(c, kRound); });
+	Neighbour neighbour([&c] { c.pairs(kRound); });
+	measure(state, [&] { return c.pairs(kRound); });
 }
 
 template <class Contestant>
@@ -308,7 +296,7 @@ template <class Contestant>
 void add_contestant(const char *name, Contestant &c)
 {
 	using State = benchmark::State;
-	add("pair", name, [&c](State &s) { measure(s, [&c] { return pairs(c, kRound); }); });
+	add("pair", name, [&c](State &s) { measure(s, [&c] { return c.pairs(kRound); }); });
 	add("burst:32", name, [&c](State &s) { measure(s, [&c] { return bursts<Contestant, 32>(c); }); });
 	// More than a cache holds, of either kind.
 	add("burst:1024", name, [&c](State &s) { measure(s, [&c] { return bursts<Contestant, 1024>(c); }); });

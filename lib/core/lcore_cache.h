@@ -182,11 +182,14 @@ private:
 	bool refill(Depot &depot, Bin bin);
 	bool make_room(Depot &depot, Bin bin, Magazine *&overflow);
 
-	std::atomic<uint32_t> busy_, revoked_;
+	// What the hot paths store lies at other offsets in its line than the count of a
+	// magazine, which they load next: where the addresses of both are equal in their low
+	// 12 bits, the processor would take one for the other and wait.
+	std::atomic<uint64_t> owner_;
+	std::atomic<uint32_t> revoked_, busy_;
 	std::atomic<uint64_t> hits_, depot_hits_;
 	Pair pairs_[kBins];
 	Magazine *none_;
-	std::atomic<uint64_t> owner_;
 	Slot withdrawn_[kBins];  // the loaded ones, while a reclaimer has them
 };
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pairs.h"
+
+int pairs_mempool(struct rte_mempool *pool, unsigned int n)
+{
+	int failed = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		void *object;
+
+		failed |= rte_mempool_get(pool, &object);
+		rte_mempool_put(pool, object);
+	}
+	return failed;
+}
+
+int pairs_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsigned int n)
+{
+	int failed = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		rte_iova_t iova;
+
+		failed |= iovad_alloc(domain, len, limit, &iova);
+		failed |= iovad_free(domain, iova, len);
+	}
+	return failed;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * The loop of the unit that ratios are stated in, in C, as DPDK applications are: what a
+ * compiler makes of a C++ wrapper around it differs by more than the contestants do. */
+#ifndef IOVAD_BENCH_PAIRS_H
+#define IOVAD_BENCH_PAIRS_H
+
+#include <sys/types.h> /* rte_ring.h needs ssize_t */
+
+#include <iovad/iovad.h>
+#include <rte_mempool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* n times one out, the same one back; 0 where none failed. */
+int pairs_mempool(struct rte_mempool *pool, unsigned int n);
+int pairs_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsigned int n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IOVAD_BENCH_PAIRS_H */
