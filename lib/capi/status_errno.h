@@ -17,6 +17,11 @@ constexpr int negative_errno(core::Status status)
 	case core::Status::again: return -EAGAIN;
 	case core::Status::not_found: return -ENOENT;
 	case core::Status::exists: return -EEXIST;
+	case core::Status::no_memory: return -ENOMEM;
+	case core::Status::denied: return -EPERM;
+	case core::Status::not_supported: return -ENOTSUP;
+	case core::Status::busy: return -EBUSY;
+	case core::Status::failed: return -EIO;
 	}
 	return -EINVAL;
 }

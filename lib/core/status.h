@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an operation of the core came to. capi/errno.h turns it into an errno.
+// What an operation came to. capi/status_errno.h turns it into an errno.
 #pragma once
 
 namespace iovad::core {
 
 enum class Status {
 	ok,
-	invalid,    // an argument cannot be right, whatever the state
-	no_space,   // nothing fits under the limit
-	again,      // a node is missing; nothing changed; later it may work
-	not_found,  // exactly that range is not there
-	exists,     // something live is in the way
+	invalid,        // an argument cannot be right, whatever the state
+	no_space,       // nothing fits under the limit, or no more mappings may exist
+	again,          // a node is missing; nothing changed; later it may work
+	not_found,      // exactly that range is not there
+	exists,         // something live is in the way
+	no_memory,      // no memory, or no more of it may be locked
+	denied,         // this process may not
+	not_supported,  // not with this domain or in this process
+	busy,           // others still use it
+	failed,         // the backend failed in a way that has no name
 };
 
 }  // namespace iovad::core

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The seam to whatever translates addresses for devices: VFIO, the software IOMMU, and in
+// tests one of them with failures injected. Off the hot path: calls may block and may make
+// system calls. Any thread may call, for ranges that no other call is about at that time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/status.h"
+
+namespace iovad::dma {
+
+using core::Status;
+
+// As IOVAD_TO_DEVICE and its kin.
+enum Direction : uint32_t { kToDevice = 1, kFromDevice = 2, kBidirectional = 3 };
+
+// What a call came to. The layer above logs it: it knows the domain's name.
+struct Outcome {
+	Status status = Status::ok;
+	int error = 0;            // errno, where the system said one
+	const char *advice = "";  // what was hit and what to do about it; static text
+
+	bool ok() const { return status == Status::ok; }
+};
+
+// Bytes, both inclusive.
+struct Span {
+	uint64_t first, last;
+};
+
+struct Info {
+	static constexpr uint64_t kUnlimited = ~uint64_t{0};
+
+	uint64_t page_sizes = 0;              // a bit for each size a translation can have
+	uint64_t mappings_left = kUnlimited;  // how many more can exist at once
+	std::vector<Span> valid;              // what devices can address, ascending, disjoint
+};
+
+class Backend {
+public:
+	virtual ~Backend() = default;
+
+	virtual const char *name() const = 0;
+
+	// Asked anew each time: it changes when a device joins.
+	virtual Outcome info(Info &out) = 0;
+
+	// Devices that use iova .. iova + len - 1 reach va .. va + len - 1. All are multiples of
+	// the smallest page size. All or nothing. exists: part of it is mapped already.
+	// no_space: no more mappings may exist. no_memory: no memory, or no more may be locked.
+	virtual Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) = 0;
+
+	// Exactly what one map() gave. With ok no device reaches the memory any more; without,
+	// it has to be taken that it does.
+	virtual Outcome unmap(uint64_t iova, uint64_t len) = 0;
+};
+
+}  // namespace iovad::dma
