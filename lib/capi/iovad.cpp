@@ -7,11 +7,11 @@
 
 #include <rte_errno.h>
 
-#include "capi/status_errno.h"
+#include "eal/status_errno.h"
 #include "eal/domain_registry.h"
 #include "eal/log.h"
 
-using iovad::capi::negative_errno;
+using iovad::eal::negative_errno;
 using iovad::core::Status;
 
 namespace {

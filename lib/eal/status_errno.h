@@ -6,7 +6,7 @@
 
 #include "core/status.h"
 
-namespace iovad::capi {
+namespace iovad::eal {
 
 constexpr int negative_errno(core::Status status)
 {
@@ -26,4 +26,4 @@ constexpr int negative_errno(core::Status status)
 	return -EINVAL;
 }
 
-}  // namespace iovad::capi
+}  // namespace iovad::eal

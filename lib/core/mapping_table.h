@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a domain has mapped: a record per mapping, found by I/O virtual address and by
+// virtual address. Lookups take no lock: an entry of either index names a record and its
+// generation, and a record that was used anew in between does not match and is looked up
+// again. Changes are made by one thread at a time, with lock() held, in the process that
+// created the domain; others may look up.
+//
+// No two mappings share an IOVA, but a page of memory may be in several, as when buffers
+// that are no whole pages meet in one. The index by virtual address then names one of them;
+// the others are shadowed there, are kept in buckets by address, and take its place when
+// it goes.
+#pragma once
+
+#include <cstdint>
+
+#include "core/geometry.h"
+#include "core/page_index.h"
+#include "core/spin_lock.h"
+#include "core/status.h"
+
+namespace iovad::core {
+
+// Bytes, whole granules.
+struct Mapping {
+	uint64_t iova, va, len;
+	uint32_t dir;
+
+	bool holds_va(uint64_t address, uint64_t bytes) const
+	{
+		return address - va < len && bytes <= len - (address - va);
+	}
+	bool holds_iova(uint64_t address, uint64_t bytes) const
+	{
+		return address - iova < len && bytes <= len - (address - iova);
+	}
+};
+
+// struct alignas(64) MappingRecord {
+	// Read without the lock.
+	std::atomic<uint64_t> iova, va, len;
+	std::atomic<uint32_t> dir, generation;
+	// With the lock.
+	uint32_t padding;  // granules allocated below iova, for the sake of its alignment
+	uint32_t whole;    // times all its granules were mapped and not yet unmapped
+	uint32_t part;     // the same for some of its granules
+	MappingRecord *next;  // in the free list or a bucket; its user's between remove() and give_back()
+	bool region;       // stays mapped until it is removed as a region
+	bool pending, shadowed;  // MappingTable's
+	bool cached;       // the address came from Domain::alloc()
+
+	Mapping mapping() const
+	{
+		return {iova.load(std::memory_order_relaxed), va.load(std::memory_order_relaxed),
+			len.load(std::memory_order_relaxed), dir.load(std::memory_order_relaxed)};
+	}
+	bool used() const { return region || whole != 0 || part != 0; }
+};
+
+class MappingTable {
+public:
+	// Virtual addresses of processes end here, unless they ask for more.
+	static constexpr unsigned kVaBits = 48;
+
+	static size_t bytes(uint32_t records);
+	static MappingTable *format(void *memory, uint32_t records, const Geometry &geometry);
+
+	// The mapping that holds [address, address + len), len > 0. Any thread.
+	bool find_iova(uint64_t address, uint64_t len, Mapping &out) const;
+	bool find_va(uint64_t address, uint64_t len, Mapping &out) const;
+
+	SpinLock &lock() { return lock_; }
+
+	// All that follows: with the lock held.
+
+	// Tables for the indexes, zeroed: for one mapping up to kTablesNeeded are held ready, so
+	// that add() cannot fail.
+	static constexpr uint32_t kTablesNeeded = 2 * PageIndex::kMostTables;
+	bool has_tables() const { return pool_.count() >= kTablesNeeded * (pending_ + 1); }
+	void give_tables(PageIndex::Table *tables, unsigned n) { pool_.give(tables, n); }
+
+	// A record to add() or to give_back(). Needs has_tables(). Null: there is none left.
+	MappingRecord *take();
+	// Lookups find it from now on.
+	void add(MappingRecord *record, const Mapping &mapping);
+	// They do not any more. Then give_back() makes it free.
+	void remove(MappingRecord *record);
+	void give_back(MappingRecord *record);
+
+	MappingRecord *record_at(uint64_t iova);
+	// One that holds [va, va + len), allows dir, ends at or below the limit.
+	MappingRecord *shareable(uint64_t va, uint64_t len, uint32_t dir, uint64_t limit);
+
+	uint32_t live() const { return live_; }  // records in use
+
+	// Written by whoever maps, read by anyone.
+	struct Counters {
+		std::atomic<uint64_t> maps, unmaps, errors, shared, quarantined_bytes;
+	};
+	Counters counters;
+
+private:
+	static constexpr unsigned kBuckets = 256, kBucketShift = 21;
+
+	// An index's entry: generation << 32 | (record + 1) << 1.
+	static PageIndex::Entry entry(uint32_t n, uint32_t generation)
+	{
+		return uint64_t{generation} << 32 | uint64_t{n + 1} << 1;
+	}
+	static uint32_t number(PageIndex::Entry e) { return (static_cast<uint32_t>(e) >> 1) - 1; }
+	PageIndex::Entry entry(const MappingRecord *r) const
+	{
+		return entry(static_cast<uint32_t>(r - records_), r->generation.load(std::memory_order_relaxed));
+	}
+	bool lookup(const PageIndex &index, Pfn page, Mapping &out) const;
+	Pfn first_page(uint64_t address) const { return address >> shift_; }
+	bool index_va(MappingRecord *r);
+	MappingRecord *&bucket_of(const MappingRecord &r);
+	void unlink(MappingRecord *r);
+	template <class Visit> void for_each_shadowed(uint64_t va, uint64_t len, Visit visit);
+
+	SpinLock lock_;
+	unsigned shift_;
+	PageIndex by_iova_, by_va_;
+	PageIndex::Pool pool_;
+	MappingRecord *records_;
+	MappingRecord *free_;
+	uint32_t live_;
+	uint32_t pending_;            // taken, neither added nor given back
+	uint32_t shadowed_;           // how many records are
+	MappingRecord *buckets_[kBuckets];  // shadowed records up to 1 << kBucketShift bytes, by first byte
+	MappingRecord *large_;              // the longer ones
+};
+
+}  // namespace iovad::core

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From a page to what covers it: a radix tree of 512-way tables, as an MMU has it, in which
+// an entry on a higher level covers all pages below. Lookups are wait-free, beside one
+// writer at a time. Tables that became empty stay where they are: a reader may be in them,
+// and the same addresses come again. A plain struct in shared memory.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/range_tree/node.h"
+
+namespace iovad::core {
+
+class PageIndex {
+public:
+	static constexpr unsigned kBits = 9;
+
+	// 0: nothing. Else the user's: not 0, even.
+	using Entry = uint64_t;
+
+	struct alignas(64) Table {
+		std::atomic<Entry> slots[1u << kBits];
+	};
+
+	// Tables that are not in use yet. Filled by whoever has memory; see MappingTable.
+	class Pool {
+	public:
+		// Zeroed ones.
+		void give(Table *tables, unsigned n);
+		Table *take();
+		uint32_t count() const { return count_; }
+
+	private:
+		Table *free_ = nullptr;  // the first slot of each holds the next
+		uint32_t count_ = 0;
+	};
+
+	// The most tables that one fill() can take: below the root, along both ends.
+	static constexpr unsigned kMostTables = 2 * 6;
+
+	// For pages below end. root: zeroed.
+	void init(Table *root, Pfn end);
+
+	bool holds(Pfn page) const { return page < end_; }
+
+	// What covers the page, which must be below the end.
+	Entry find(Pfn page) const
+	{
+		const Table *table = root_;
+		for (unsigned shift = top_shift_;; shift -= kBits) {
+			// Acquire pairs with the release in fill(): what the entry speaks of was written.
+			const Entry e = table->slots[page >> shift & kMask].load(std::memory_order_acquire);
+			if (!is_table(e))
+				return e;
+			table = to_table(e);
+		}
+	}
+
+	// e covers the pages of [first, end) that nothing covers. True: e covers all of them.
+	// False: something else covers some, or the pool ran out of tables.
+	bool fill(Pfn first, Pfn end, Entry e, Pool &pool) { return fill(*root_, top_shift_, first, end, e, pool); }
+	// Nothing covers the pages of [first, end) that e covered.
+	void clear(Pfn first, Pfn end, Entry e) { clear(*root_, top_shift_, first, end, e); }
+
+private:
+	static constexpr uint64_t kMask = (1u << kBits) - 1;
+
+	static bool is_table(Entry e) { return e & 1; }
+	static Table *to_table(Entry e) { return reinterpret_cast<Table *>(e - 1); }
+
+	static bool fill(Table &table, unsigned shift, Pfn first, Pfn end, Entry e, Pool &pool);
+	static void clear(Table &table, unsigned shift, Pfn first, Pfn end, Entry e);
+
+	Table *root_ = nullptr;
+	Pfn end_ = 0;
+	unsigned top_shift_ = 0;
+};
+
+}  // namespace iovad::core

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dma/mapper.h"
+
+#include <utility>
+
+namespace iovad::dma {
+
+using core::LockGuard;
+using core::Mapping;
+using core::MappingRecord;
+
+namespace {
+
+constexpr uint64_t k2MiB = uint64_t{1} << 21, k1GiB = uint64_t{1} << 30;
+constexpr uint64_t kMostCached = 64;  // granules; longer ones come from the tree
+constexpr unsigned kTablesAtOnce = 64;
+
+void count(std::atomic<uint64_t> &counter, uint64_t n = 1) { counter.fetch_add(n, std::memory_order_relaxed); }
+
+Outcome outcome(Status status, const char *advice = "") { return {status, 0, advice}; }
+
+}  // namespace
+
+Mapper::Mapper(core::Domain &domain, core::MappingTable &table, std::unique_ptr<Backend> backend,
+	       TableSource tables)
+	: domain_(domain), table_(table), backend_(std::move(backend)), tables_(std::move(tables))
+{
+}
+
+Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova)
+{
+	Memory m;
+	if (!memory_of(va, len, dir, m))
+		return outcome(Status::invalid);
+	if (share(m, limit, dir, iova))
+		return {};
+	MappingRecord *record;
+	const Outcome o = map_new(lcore, m, limit, dir, false, record);
+	if (o.ok())
+		iova = record->mapping().iova + m.offset;
+	return o;
+}
+
+Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
+{
+	const uint64_t mask = domain_.geometry().granule - 1;
+	const uint64_t first = iova & ~mask;
+	if (len == 0 || iova + (len - 1) < iova || iova + (len - 1) > UINT64_MAX - mask)
+		return outcome(Status::invalid);
+	const uint64_t bytes = ((iova + len - 1) | mask) + 1 - first;
+	MappingRecord *record;
+	{
+		LockGuard guard(table_.lock());
+		record = table_.record_at(first);
+		if (!record || !record->mapping().holds_iova(first, bytes))
+			return outcome(Status::not_found);
+		uint32_t &times = record->mapping().len == bytes ? record->whole : record->part;
+		if (times == 0)
+			return outcome(Status::not_found);
+		--times;
+		if (record->used())
+			return {};
+		table_.remove(record);
+	}
+	return tear_down(lcore, record);
+}
+
+Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova)
+{
+	Memory m;
+	if (!memory_of(va, len, dir, m))
+		return outcome(Status::invalid);
+	const uint64_t first = m.va + m.offset;
+	std::lock_guard guard(regions_mutex_);
+	const auto next = regions_.lower_bound(first);
+	if (next != regions_.end() && next->first - first < len)
+		return outcome(Status::exists);
+	if (next != regions_.begin()) {
+		const auto &[start, before] = *std::prev(next);
+		if (first - start < before.len)
+			return outcome(Status::exists);
+	}
+	const auto place = regions_.emplace_hint(next, first, Region{len, nullptr});
+	MappingRecord *record;
+	const Outcome o = map_new(core::kNoLcore, m, limit, dir, true, record);
+	if (!o.ok()) {
+		regions_.erase(place);
+		return o;
+	}
+	place->second.record = record;
+	iova = record->mapping().iova + m.offset;
+	return {};
+}
+
+Outcome Mapper::remove_region(const void *va, uint64_t len)
+{
+	std::lock_guard guard(regions_mutex_);
+	const auto place = regions_.find(reinterpret_cast<uint64_t>(va));
+	if (place == regions_.end() || place->second.len != len)
+		return outcome(Status::not_found);
+	MappingRecord *record = place->second.record;
+	{
+		LockGuard records(table_.lock());
+		if (record->whole != 0 || record->part != 0)
+			return outcome(Status::busy);
+		record->region = false;
+		table_.remove(record);
+	}
+	regions_.erase(place);
+	return tear_down(core::kNoLcore, record);
+}
+
+bool Mapper::memory_of(const void *va, uint64_t len, uint32_t dir, Memory &out) const
+{
+	constexpr uint64_t kEnd = uint64_t{1} << core::MappingTable::kVaBits;
+	const uint64_t first = reinterpret_cast<uint64_t>(va), mask = domain_.geometry().granule - 1;
+	if (first == 0 || len == 0 || first >= kEnd || len > kEnd - first)
+		return false;
+	if (dir == 0 || (dir & ~uint32_t{kBidirectional}) != 0)
+		return false;
+	out.va = first & ~mask;
+	out.offset = first & mask;
+	out.len = (out.offset + len + mask) & ~mask;
+	return out.len <= kEnd - out.va;
+}
+
+bool Mapper::share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova)
+{
+	LockGuard guard(table_.lock());
+	MappingRecord *record = table_.shareable(m.va, m.len, dir, limit);
+	if (!record)
+		return false;
+	const Mapping mapping = record->mapping();
+	++(mapping.len == m.len ? record->whole : record->part);
+	count(table_.counters.shared);
+	iova = mapping.iova + (m.va - mapping.va) + m.offset;
+	return true;
+}
+
+Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, bool region,
+			MappingRecord *&record)
+{
+	record = take_record();
+	if (!record)
+		return outcome(Status::again, "no memory for the record of one more mapping: raise max_ranges, or "
+					      "give EAL more memory");
+	uint64_t iova;
+	if (const Status status = allocate(lcore, m, limit, *record, iova); status != Status::ok) {
+		give_back(record);
+		return outcome(status);
+	}
+	if (const Outcome o = install(iova, m.va, m.len, dir); !o.ok()) {
+		deallocate(lcore, *record, iova, m.len);
+		give_back(record);
+		return o;
+	}
+	LockGuard guard(table_.lock());
+	record->region = region;
+	record->whole = !region;
+	table_.add(record, {iova, m.va, m.len, dir});
+	return {};
+}
+
+// Tables come from outside the lock: that may take long.
+MappingRecord *Mapper::take_record()
+{
+	core::PageIndex::Table *tables = nullptr;
+	for (;;) {
+		{
+			LockGuard guard(table_.lock());
+			if (tables)
+				table_.give_tables(tables, kTablesAtOnce);
+			if (table_.has_tables())
+				return table_.take();
+		}
+		tables = tables_(kTablesAtOnce);
+		if (!tables)
+			return nullptr;
+	}
+}
+
+void Mapper::give_back(MappingRecord *record)
+{
+	LockGuard guard(table_.lock());
+	table_.give_back(record);
+}
+
+// The page size that the IOMMU could use for this memory if its IOVA were congruent to its
+// virtual address modulo that size; 0: not more than the granule.
+uint64_t Mapper::large_page(const Memory &m, uint64_t size) const
+{
+	const bool usable = (page_sizes_.load(std::memory_order_relaxed) & size) != 0 && size > domain_.geometry().granule && m.len >= size;
+	// A whole 1 GiB page must begin where the memory does, or most of it would be padding.
+	return usable && (size == k2MiB || m.va % size == 0) ? size : 0;
+}
+
+Status Mapper::allocate(unsigned lcore, const Memory &m, uint64_t limit, MappingRecord &r, uint64_t &iova)
+{
+	const core::Geometry &g = domain_.geometry();
+	for (const uint64_t size : {k1GiB, k2MiB}) {
+		if (large_page(m, size) == 0)
+			continue;
+		const uint64_t padding = m.va % size;
+		if (domain_.alloc_range(padding + m.len, size, limit, iova) == Status::ok) {
+			iova += padding;
+			r.padding = static_cast<uint32_t>(padding >> g.shift);
+			return Status::ok;
+		}
+	}
+	if (m.len >> g.shift > kMostCached)
+		return domain_.alloc_range(m.len, g.granule, limit, iova);
+	r.cached = true;
+	return domain_.alloc(lcore, m.len, limit, iova);
+}
+
+void Mapper::deallocate(unsigned lcore, const MappingRecord &r, uint64_t iova, uint64_t len)
+{
+	const uint64_t padding = domain_.geometry().bytes(r.padding);
+	if (r.cached)
+		domain_.free(lcore, iova, len);
+	else
+		domain_.free_range(iova - padding, padding + len);
+}
+
+// Where a limit of the backend was hit, what waits for being unmapped goes first.
+Outcome Mapper::install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
+{
+	const auto try_once = [&] { return backend_->map(iova, reinterpret_cast<void *>(va), len, dir); };
+	Outcome o = try_once();
+	if ((o.status == Status::no_space || o.status == Status::no_memory) && flush())
+		o = try_once();
+	count(o.ok() ? table_.counters.maps : table_.counters.errors);
+	return o;
+}
+
+Outcome Mapper::tear_down(unsigned lcore, MappingRecord *record)
+{
+	const Mapping m = record->mapping();
+	const Outcome o = backend_->unmap(m.iova, m.len);
+	if (!o.ok()) {
+		count(table_.counters.errors);
+		quarantine(record);
+		return {Status::failed, o.error, o.advice};
+	}
+	count(table_.counters.unmaps);
+	deallocate(lcore, *record, m.iova, m.len);
+	give_back(record);
+	return {};
+}
+
+void Mapper::quarantine(MappingRecord *record)
+{
+	count(table_.counters.quarantined_bytes, record->mapping().len);
+	std::lock_guard guard(quarantine_mutex_);
+	record->next = quarantined_;
+	quarantined_ = record;
+}
+
+bool Mapper::flush()
+{
+	MappingRecord *list;
+	{
+		std::lock_guard guard(quarantine_mutex_);
+		list = std::exchange(quarantined_, nullptr);
+	}
+	bool some = false;
+	while (list) {
+		MappingRecord *record = std::exchange(list, list->next);
+		table_.counters.quarantined_bytes.fetch_sub(record->mapping().len, std::memory_order_relaxed);
+		some |= tear_down(core::kNoLcore, record).ok();
+	}
+	return some;
+}
+
+Outcome Mapper::refresh()
+{
+	Info info;
+	if (const Outcome o = backend_->info(info); !o.ok())
+		return o;
+	page_sizes_.store(info.page_sizes, std::memory_order_relaxed);
+	const core::Geometry &g = domain_.geometry();
+	// Between what is valid, granules that are not wholly valid are not for us.
+	core::Pfn from = g.first;
+	const auto reserve = [&](core::Pfn to) {
+		return from >= to ? Status::ok : domain_.reserve(g.bytes(from), g.bytes(to - from));
+	};
+	for (const Span &span : info.valid) {
+		const core::Geometry part = core::Geometry::of(g.granule, span.first, span.last);
+		if (part.first >= part.end || part.end <= from)
+			continue;
+		if (const Status status = reserve(std::min(part.first, g.end)); status != Status::ok)
+			return outcome(status, "a device joined that cannot address what is in use");
+		from = part.end;
+	}
+	if (const Status status = reserve(g.end); status != Status::ok)
+		return outcome(status, "a device joined that cannot address what is in use");
+	return {};
+}
+
+}  // namespace iovad::dma

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dma/prefault.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_scheduler_observer.h>
+
+namespace iovad::dma {
+
+namespace {
+
+// Debian 12's headers have them, older ones do not.
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kChunk = uint64_t{32} << 20;  // whole 2 MiB pages, a few ms of zeroing
+
+int populate(uint64_t first, uint64_t end, int advice)
+{
+	while (madvise(reinterpret_cast<void *>(first), end - first, advice) != 0) {
+		if (errno == EINTR || errno == EAGAIN)
+			continue;
+		return errno;
+	}
+	return 0;
+}
+
+// The caller is an EAL thread as a rule, pinned to one CPU, and threads inherit that.
+class Unpinned : public tbb::task_scheduler_observer {
+public:
+	explicit Unpinned(tbb::task_arena &arena) : tbb::task_scheduler_observer(arena) { observe(true); }
+	~Unpinned() override { observe(false); }
+	void on_scheduler_entry(bool worker) override
+	{
+		if (!worker)
+			return;
+		cpu_set_t all;
+		std::fill_n(reinterpret_cast<unsigned char *>(&all), sizeof all, 0xff);
+		sched_setaffinity(0, sizeof all, &all);  // the kernel leaves out what it does not have
+	}
+};
+
+}  // namespace
+
+int prefault(const void *va, uint64_t len, bool device_writes)
+{
+	const int advice = device_writes ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+	const uint64_t first = reinterpret_cast<uint64_t>(va) & ~(kPage - 1);
+	const uint64_t end = (reinterpret_cast<uint64_t>(va) + len + kPage - 1) & ~(kPage - 1);
+	std::atomic<int> error = 0;
+	const auto chunk = [&](uint64_t i) {
+		const uint64_t from = first + i * kChunk;
+		if (const int e = populate(from, std::min(from + kChunk, end), advice))
+			error.store(e, std::memory_order_relaxed);
+	};
+	const uint64_t chunks = (end - first + kChunk - 1) / kChunk;
+	if (chunks == 1) {
+		chunk(0);
+	} else {
+		const auto threads = static_cast<unsigned>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+		tbb::global_control allow(tbb::global_control::max_allowed_parallelism, threads);
+		tbb::task_arena arena(static_cast<int>(threads));
+		Unpinned unpinned(arena);
+		arena.execute([&] { tbb::parallel_for(uint64_t{0}, chunks, chunk); });
+	}
+	const int e = error.load(std::memory_order_relaxed);
+	return e == EFAULT || e == ENOMEM ? e : 0;
+}
+
+}  // namespace iovad::dma

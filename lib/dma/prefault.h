@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Memory that a device is to reach has to be there. A backend that pins pages faults them in
+// one after the other, in one system call; several threads do it first, side by side.
+#pragma once
+
+#include <cstdint>
+
+namespace iovad::dma {
+
+// Faults in whatever of [va, va + len) is not there, for writing where devices write.
+// 0, or the errno: EFAULT or ENOMEM where there is no such memory. Memory that cannot be
+// prefaulted, or a kernel before 5.14, is not an error: whoever pins it will see.
+int prefault(const void *va, uint64_t len, bool device_writes);
+
+}  // namespace iovad::dma

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026, the iovad authors
+ *
+ * iovad: memory that devices reach.
+ *
+ * For domains with a backend: IOVAD_BACKEND_VFIO maps through an IOMMU,
+ * IOVAD_BACKEND_SOFT into a page table of its own, for machines without one.
+ *
+ *   iovad_map, iovad_unmap      one buffer for as long as a device uses it
+ *   iovad_region_add, _remove   memory that stays mapped
+ *   iovad_va2iova, _iova2va     between the two kinds of address, without a lock
+ *
+ * Any address and length may be given. Whole granules are mapped, the offset
+ * in the granule is kept, and memory that is mapped already for the same use is
+ * shared: each iovad_map() wants its iovad_unmap(), and the last one unmaps. A
+ * device that may reach a buffer may thus reach what shares granules with it.
+ *
+ * The functions that change mappings work in the process that created the
+ * domain; others get -ENOTSUP. They may block: they take the domain's lock
+ * for an operation of the tree, and make system calls with VFIO. Lookups work
+ * in every process, never block and are safe beside all of these.
+ *
+ * Not to be called from EAL memory event callbacks.
+ */
+#ifndef IOVAD_DMA_H
+#define IOVAD_DMA_H
+
+#include <iovad/iovad.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the device does, as a mask. */
+#define IOVAD_TO_DEVICE 1u      /**< reads the memory */
+#define IOVAD_FROM_DEVICE 2u    /**< writes it */
+#define IOVAD_BIDIRECTIONAL 3u
+
+/**
+ * Let devices reach [va, va + len), and say at which address.
+ *
+ * The memory must stay until it is unmapped. From 2 MiB on its address is
+ * congruent to va modulo 2 MiB where space allows, so that the IOMMU can use
+ * large pages.
+ * @param len bytes, at least 1.
+ * @param limit highest address, inclusive, that may be used: the device's DMA mask.
+ * @param dir IOVAD_TO_DEVICE, IOVAD_FROM_DEVICE or both.
+ * @param iova where va is for devices.
+ * @return 0; all or nothing otherwise:
+ *   -EINVAL a pointer is NULL, len is 0, the memory leaves the address space
+ *   (48 bits), dir is not one of these, or no address of the domain is at or
+ *   below the limit;
+ *   -ENOSPC no room under the limit, or no more mappings may exist (the log
+ *   says which);
+ *   -ENOMEM no memory, or no more of it may be locked (the log says what to set);
+ *   -EAGAIN no memory for bookkeeping (max_ranges); -EEXIST something that iovad
+ *   does not know is mapped there; -EPERM the memory or the device may not be
+ *   used like that; -ENOTSUP the domain has no backend, or belongs to another
+ *   process; -EIO the backend failed.
+ */
+IOVAD_API int iovad_map(struct iovad_domain *d, void *va, uint64_t len, uint64_t limit,
+			uint32_t dir, rte_iova_t *iova);
+
+/**
+ * The device is done with what iovad_map() gave. With IOVAD_UNMAP_STRICT no
+ * device reaches the memory when this returns, unless others share it, and the
+ * address may be handed out again.
+ * @param iova, len what iovad_map() gave, and was given.
+ * @return 0; -EINVAL d is NULL, len is 0 or too large; -ENOENT that is not mapped;
+ *   -ENOTSUP as iovad_map(); -EIO the backend failed to unmap: devices may still
+ *   reach the memory, which must stay; its address is quarantined and is not handed
+ *   out before a later attempt succeeds.
+ */
+IOVAD_API int iovad_unmap(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+/**
+ * Let devices reach [va, va + len) until iovad_region_remove(). Large memory is
+ * faulted in first, by several threads, where the backend pins it. Takes a mutex.
+ * @param limit, dir, iova as iovad_map().
+ * @return as iovad_map(); -EEXIST also where the memory overlaps another region;
+ *   -EFAULT there is no such memory, or it cannot be written and dir says it is.
+ */
+IOVAD_API int iovad_region_add(struct iovad_domain *d, void *va, uint64_t len, uint64_t limit,
+			       uint32_t dir, rte_iova_t *iova);
+
+/**
+ * End what iovad_region_add() began. Takes a mutex.
+ * @param va, len as given there.
+ * @return 0; -EINVAL d or va is NULL; -ENOENT there is no such region; -EBUSY
+ *   buffers in it are mapped with iovad_map(); -ENOTSUP, -EIO as iovad_unmap().
+ */
+IOVAD_API int iovad_region_remove(struct iovad_domain *d, void *va, uint64_t len);
+
+/**
+ * Where devices find [va, va + len), if all of it lies in one mapping. Takes no
+ * lock. Where mappings overlap, one of them is chosen.
+ * @return the address, or RTE_BAD_IOVA: not mapped, len is 0, d is NULL, or the
+ *   domain has no backend.
+ */
+IOVAD_API rte_iova_t iovad_va2iova(struct iovad_domain *d, const void *va, uint64_t len);
+
+/**
+ * The memory that devices reach through [iova, iova + len), if all of it lies in
+ * one mapping. Takes no lock.
+ * @return its address, or NULL as iovad_va2iova().
+ */
+IOVAD_API void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+/**
+ * Read anew what the backend can address, after a device has joined the
+ * container: addresses that it cannot use are taken out of circulation. Also
+ * done by iovad_region_add().
+ * @return 0; -EINVAL d is NULL; -EEXIST the device cannot address what is in use
+ *   (the log says which); -ENOTSUP, -EIO as iovad_map().
+ */
+IOVAD_API int iovad_domain_refresh(struct iovad_domain *d);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IOVAD_DMA_H */
