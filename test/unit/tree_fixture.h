@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/range_tree/range_tree.h"
+#include "random.h"
 
 namespace iovad::core {
 
@@ -29,23 +30,6 @@ public:
 
 private:
 	std::unique_ptr<void, FreeDeleter> memory_;
-};
-
-// splitmix64: every bit is good (the low bit of a linear congruence is not).
-class Random {
-public:
-	explicit Random(uint64_t seed) : state_(seed) {}
-	uint64_t next()
-	{
-		uint64_t z = state_ += 0x9e3779b97f4a7c15;
-		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-		z = (z ^ z >> 27) * 0x94d049bb133111eb;
-		return z ^ z >> 31;
-	}
-	uint64_t below(uint64_t n) { return next() % n; }
-
-private:
-	uint64_t state_;
 };
 
 }  // namespace iovad::core
