@@ -134,6 +134,9 @@ int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	if (!d)
 		return -EINVAL;
+	iovad::core::Mapping m;
+	if (d->mappings && d->mappings->find_iova(iova, 1, m))
+		return -EBUSY;
 	const Status status = d->core.free_range(iova, len);
 	return status == Status::ok ? 0 : bad_free(d, status, iova, len);
 }
@@ -156,7 +159,9 @@ int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_range *out)
 	if (e.value == 0)
 		return -ENOENT;
 	const iovad::core::Geometry &g = d->core.geometry();
-	*out = {g.bytes(e.start), g.bytes(e.end - e.start), nullptr,
+	iovad::core::Mapping m;
+	const bool mapped = d->mappings && d->mappings->find_iova(iova, 1, m);
+	*out = {g.bytes(e.start), g.bytes(e.end - e.start), mapped ? reinterpret_cast<void *>(m.va) : nullptr,
 		static_cast<uint32_t>(iovad::core::is_live(e.value) ? IOVAD_RANGE_LIVE
 								     : IOVAD_RANGE_RESERVED)};
 	return 0;
@@ -197,5 +202,12 @@ int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain_stats *ou
 	out->fail_again = s.fail_again;
 	out->reclaims = s.reclaims;
 	out->bad_frees = s.bad_frees;
+	if (d->mappings) {
+		const auto &counters = d->mappings->counters;
+		out->backend_maps = counters.maps.load(std::memory_order_relaxed);
+		out->backend_unmaps = counters.unmaps.load(std::memory_order_relaxed);
+		out->backend_errors = counters.errors.load(std::memory_order_relaxed);
+		out->quarantined_bytes = counters.quarantined_bytes.load(std::memory_order_relaxed);
+	}
 	return 0;
 }

@@ -16,7 +16,6 @@
 #include "core/geometry.h"
 #include "core/page_index.h"
 #include "core/spin_lock.h"
-#include "core/status.h"
 
 namespace iovad::core {
 
@@ -35,7 +34,7 @@ struct Mapping {
 	}
 };
 
-// struct alignas(64) MappingRecord {
+struct alignas(64) MappingRecord {
 	// Read without the lock.
 	std::atomic<uint64_t> iova, va, len;
 	std::atomic<uint32_t> dir, generation;

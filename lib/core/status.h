@@ -12,6 +12,7 @@ enum class Status {
 	not_found,      // exactly that range is not there
 	exists,         // something live is in the way
 	no_memory,      // no memory, or no more of it may be locked
+	bad_memory,     // there is no such memory, or it cannot be used so
 	denied,         // this process may not
 	not_supported,  // not with this domain or in this process
 	busy,           // others still use it

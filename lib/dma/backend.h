@@ -45,6 +45,9 @@ public:
 
 	virtual const char *name() const = 0;
 
+	// Whether mapped memory has to be there: map() faults it in, and pins it.
+	virtual bool pins_memory() const { return false; }
+
 	// Asked anew each time: it changes when a device joins.
 	virtual Outcome info(Info &out) = 0;
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dma/mapper.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "dma/prefault.h"
 
 namespace iovad::dma {
 
@@ -80,6 +83,8 @@ Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_
 		if (first - start < before.len)
 			return outcome(Status::exists);
 	}
+	if (const Outcome o = bring_in(m, dir); !o.ok())
+		return o;
 	const auto place = regions_.emplace_hint(next, first, Region{len, nullptr});
 	MappingRecord *record;
 	const Outcome o = map_new(core::kNoLcore, m, limit, dir, true, record);
@@ -90,6 +95,16 @@ Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_
 	place->second.record = record;
 	iova = record->mapping().iova + m.offset;
 	return {};
+}
+
+Outcome Mapper::bring_in(const Memory &m, uint32_t dir)
+{
+	if (!backend_->pins_memory())
+		return {};
+	const int error = prefault(reinterpret_cast<void *>(m.va), m.len, (dir & kFromDevice) != 0);
+	if (error == 0)
+		return {};
+	return {Status::bad_memory, error, "the memory is not there, or devices are to write to what is read-only"};
 }
 
 Outcome Mapper::remove_region(const void *va, uint64_t len)

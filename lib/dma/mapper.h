@@ -53,6 +53,7 @@ private:
 		uint64_t va, len, offset;  // of the caller's first byte
 	};
 	bool memory_of(const void *va, uint64_t len, uint32_t dir, Memory &out) const;
+	Outcome bring_in(const Memory &m, uint32_t dir);
 	bool share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova);
 	Outcome map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, bool region,
 			core::MappingRecord *&record);

@@ -32,6 +32,15 @@ int open_vfio(const iovad_domain_conf &conf, OpenBackend &out)
 	return 0;
 }
 
+int open_soft(const iovad_domain_conf &conf, OpenBackend &out)
+{
+	std::unique_ptr<dma::SoftIommu> soft;
+	if (const dma::Outcome o = dma::SoftIommu::create(dma::SoftConfig{}, soft); !o.ok())
+		return log_outcome(conf.name, "there is no software IOMMU", o);
+	out.backend = std::move(soft);
+	return 0;
+}
+
 }  // namespace
 
 int open_backend(const iovad_domain_conf &conf, OpenBackend &out)
@@ -40,7 +49,8 @@ try {
 	case IOVAD_BACKEND_NONE:
 		return 0;
 	case IOVAD_BACKEND_SOFT:
-		out.backend = std::make_unique<dma::SoftIommu>(dma::SoftConfig{});
+		if (const int error = open_soft(conf, out))
+			return error;
 		break;
 	case IOVAD_BACKEND_VFIO:
 		if (const int error = open_vfio(conf, out))

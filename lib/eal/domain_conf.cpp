@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/domain_conf.h"
 
+#include <algorithm>
+#include <bit>
 #include <cctype>
 #include <cerrno>
 #include <cinttypes>
@@ -16,7 +18,7 @@ namespace iovad::eal {
 namespace {
 
 constexpr uint64_t kDefaultGranule = 4096, kLargestGranule = uint64_t{1} << 30;
-constexpr uint64_t kDefaultLast = (uint64_t{1} << 48) - 1;
+constexpr uint64_t kDefaultLast = (uint64_t{1} << 48) - 1;  // without a backend
 constexpr uint64_t kDefaultRanges = 65536, kMostRanges = uint64_t{1} << 30;
 constexpr unsigned kDefaultCachePercent = 12, kMostCachePercent = 50;
 constexpr uint32_t kKnownFlags = IOVAD_DOMAIN_F_NO_CACHE | IOVAD_DOMAIN_F_DEBUG;
@@ -40,25 +42,33 @@ int check_backend(const iovad_domain_conf &conf)
 {
 	switch (raw(conf.backend)) {
 	case IOVAD_BACKEND_NONE:
-		return 0;
 	case IOVAD_BACKEND_SOFT:
 	case IOVAD_BACKEND_VFIO:
-		IOVAD_LOG(ERR, "backend %d is not part of this version; use IOVAD_BACKEND_NONE",
-			  raw(conf.backend));
-		return ENOTSUP;
+		return 0;
 	}
 	IOVAD_LOG(ERR, "backend %d is unknown", raw(conf.backend));
 	return EINVAL;
 }
 
-int check_window(const iovad_domain_conf &conf, core::Geometry &geometry)
+// reach: what the backend can address, or null: then any address will do.
+int check_window(const iovad_domain_conf &conf, const dma::Info *reach, core::Geometry &geometry)
 {
-	const uint64_t granule = conf.granule ? conf.granule : kDefaultGranule;
-	if (!std::has_single_bit(granule) || granule < kDefaultGranule || granule > kLargestGranule) {
-		IOVAD_LOG(ERR, "granule %" PRIu64 ": must be a power of two from 4 KiB to 1 GiB", granule);
+	const uint64_t page = std::max(reach ? reach->page_sizes & -reach->page_sizes : 0, kDefaultGranule);
+	const uint64_t granule = conf.granule ? conf.granule : page;
+	if (!std::has_single_bit(granule) || granule < page || granule > kLargestGranule) {
+		IOVAD_LOG(ERR, "granule %" PRIu64 ": must be a power of two from %" PRIu64 " to 1 GiB", granule, page);
 		return EINVAL;
 	}
-	const uint64_t last = conf.iova_last ? conf.iova_last : kDefaultLast;
+	uint64_t last = conf.iova_last ? conf.iova_last : kDefaultLast;
+	if (reach) {
+		const uint64_t furthest = reach->valid.empty() ? 0 : reach->valid.back().last;
+		if (conf.iova_last > furthest) {
+			IOVAD_LOG(ERR, "iova_last 0x%" PRIx64 ": devices reach no further than 0x%" PRIx64
+				  "; 0 means as far as that", last, furthest);
+			return EINVAL;
+		}
+		last = conf.iova_last ? conf.iova_last : furthest;
+	}
 	geometry = core::Geometry::of(granule, conf.iova_first, last);
 	if (conf.iova_first > last || geometry.first >= geometry.end) {
 		IOVAD_LOG(ERR, "window 0x%" PRIx64 " - 0x%" PRIx64 " holds no whole granule of %" PRIu64
@@ -93,7 +103,7 @@ int check_name(const char *name)
 	return 0;
 }
 
-int check_conf(const iovad_domain_conf &conf, core::DomainConfig &out)
+int check_conf(const iovad_domain_conf &conf)
 {
 	if (conf.size != sizeof conf) {
 		IOVAD_LOG(ERR, "conf.size is %zu, this library knows %zu: call iovad_domain_conf_init(), "
@@ -118,7 +128,12 @@ int check_conf(const iovad_domain_conf &conf, core::DomainConfig &out)
 		IOVAD_LOG(ERR, "cache_percent %u exceeds %u", conf.cache_percent, kMostCachePercent);
 		return EINVAL;
 	}
-	if (const int error = check_window(conf, out.geometry))
+	return 0;
+}
+
+int complete_conf(const iovad_domain_conf &conf, const dma::Info *reach, core::DomainConfig &out)
+{
+	if (const int error = check_window(conf, reach, out.geometry))
 		return error;
 	out.max_ranges = conf.max_ranges ? conf.max_ranges : kDefaultRanges;
 	out.caches = RTE_MAX_LCORE + RTE_MAX_LCORE / 2;  // more than one process's lcores

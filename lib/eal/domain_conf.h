@@ -3,13 +3,16 @@
 #pragma once
 
 #include "core/domain.h"
+#include "dma/backend.h"
 #include "iovad/iovad.h"
 
 namespace iovad::eal {
 
-// 0 and the core's configuration, or an errno (positive) and the reason in the log.
-int check_conf(const iovad_domain_conf &conf, core::DomainConfig &out);
-// The same for a name.
+// 0 or an errno, and the reason in the log.
+int check_conf(const iovad_domain_conf &conf);
+// The core's configuration for a conf that was checked; reach: what the backend can address,
+// or null where there is none.
+int complete_conf(const iovad_domain_conf &conf, const dma::Info *reach, core::DomainConfig &out);
 int check_name(const char *name);
 
 }  // namespace iovad::eal

@@ -8,6 +8,10 @@
 #include <rte_memzone.h>
 
 #include "core/domain.h"
+#include "core/mapping_table.h"
+#include "dma/mapper.h"
+#include "eal/eal_memory.h"
+#include "eal/table_memory.h"
 #include "iovad/iovad.h"
 
 static_assert(RTE_MAX_LCORE <= iovad::core::kMaxLcores && LCORE_ID_ANY == iovad::core::kNoLcore);
@@ -16,7 +20,7 @@ namespace iovad::eal {
 
 // At the front of the memzone.
 struct alignas(64) SharedDomain {
-	static constexpr uint64_t kMagic = 0x696f7661642d3031;  // "iovad-01": the layout
+	static constexpr uint64_t kMagic = 0x696f7661642d3032;  // "iovad-02": the layout
 	static constexpr unsigned kMaxProcesses = 64;
 
 	uint64_t magic;
@@ -26,19 +30,26 @@ struct alignas(64) SharedDomain {
 	core::SpinLock processes_lock;
 	uint32_t processes[kMaxProcesses];  // pids of those attached, 0: free
 	core::DomainState *state;
+	core::MappingTable *mappings;  // null without a backend
 };
 
 }  // namespace iovad::eal
 
 struct iovad_domain {
 	iovad_domain(const rte_memzone *zone, iovad::eal::SharedDomain *domain, uint32_t pid)
-		: core(domain->state, pid), memzone(zone), shared(domain)
+		: core(domain->state, pid), memzone(zone), shared(domain), mappings(domain->mappings)
 	{
 	}
 
 	iovad::core::Domain core;
 	const rte_memzone *memzone;
 	iovad::eal::SharedDomain *shared;
+	iovad::core::MappingTable *mappings;  // null without a backend
 	void *lcore_callback = nullptr;
 	iovad_domain *next = nullptr;  // in this process's list
+
+	// Of the process that created the domain, and with a backend.
+	std::unique_ptr<iovad::eal::TableMemory> tables;
+	std::unique_ptr<iovad::dma::Mapper> mapper;
+	std::unique_ptr<iovad::eal::EalMemory> eal_memory;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/domain_registry.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <csignal>
@@ -16,8 +17,10 @@
 #include <rte_errno.h>
 
 #include "core/asymmetric_fence.h"
+#include "eal/domain_backend.h"
 #include "eal/domain_conf.h"
 #include "eal/log.h"
+#include "eal/mapping.h"
 
 namespace iovad::eal {
 
@@ -143,6 +146,57 @@ const rte_memzone *reserve_memzone(const iovad_domain_conf &conf, size_t bytes)
 	return nullptr;
 }
 
+// Of a domain's memzone.
+struct Layout {
+	size_t state, mappings, bytes;
+	uint32_t records;
+
+	Layout(const iovad_domain_conf &conf, const core::DomainConfig &config)
+	{
+		records = conf.backend == IOVAD_BACKEND_NONE
+				  ? 0
+				  : static_cast<uint32_t>(std::min<uint64_t>(config.max_ranges, kMostRecords));
+		state = sizeof(SharedDomain);
+		mappings = state + round_up(core::DomainState::bytes(config));
+		bytes = mappings + (records ? core::MappingTable::bytes(records) : 0);
+	}
+	static size_t round_up(size_t n) { return (n + 63) & ~size_t{63}; }
+
+	static constexpr uint64_t kMostRecords = uint64_t{1} << 30;
+};
+
+void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const core::DomainConfig &config)
+{
+	const Layout layout(conf, config);
+	auto *base = static_cast<std::byte *>(zone->addr);
+	auto *shared = new (base) SharedDomain{};
+	shared->bytes = layout.bytes;
+	shared->flags = conf.flags;
+	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
+	shared->state = core::DomainState::format(base + layout.state, config);
+	if (layout.records != 0)
+		shared->mappings = core::MappingTable::format(base + layout.mappings, layout.records,
+							      config.geometry);
+}
+
+// What devices cannot address, and what EAL uses, is kept out of circulation first.
+int start_mapping(iovad_domain &d, const iovad_domain_conf &conf, OpenBackend open)
+try {
+	if (!open.backend)
+		return 0;
+	d.tables = std::make_unique<TableMemory>(conf.socket_id);
+	d.mapper = std::make_unique<dma::Mapper>(d.core, *d.mappings, std::move(open.backend),
+						 [tables = d.tables.get()](unsigned n) { return tables->take(n); });
+	if (const int error = refresh(d))
+		return -error;
+	if (!open.of_eal)
+		return 0;
+	d.eal_memory = std::make_unique<EalMemory>(d.core, *d.mappings, d.shared->name);
+	return d.eal_memory->start();
+} catch (const std::bad_alloc &) {
+	return ENOMEM;
+}
+
 constexpr unsigned kLeaksShown = 8;
 
 void log_live(const iovad_domain &d, uint64_t count)
@@ -161,36 +215,39 @@ void log_live(const iovad_domain &d, uint64_t count)
 
 iovad_domain *create_domain(const iovad_domain_conf &conf)
 {
-	core::DomainConfig config;
-	if (const int error = check_conf(conf, config))
+	if (const int error = check_conf(conf))
 		return fail(error);
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
 		IOVAD_LOG(ERR, "%s: domains are created by the primary process; use iovad_domain_lookup()",
 			  conf.name);
 		return fail(E_RTE_SECONDARY);
 	}
+	OpenBackend open;
+	if (const int error = open_backend(conf, open))
+		return fail(error);
+	core::DomainConfig config;
+	if (const int error = complete_conf(conf, open.backend ? &open.info : nullptr, config))
+		return fail(error);
 	std::lock_guard guard(handles_mutex);
-	const size_t bytes = sizeof(SharedDomain) + core::DomainState::bytes(config);
-	const rte_memzone *zone = reserve_memzone(conf, bytes);
+	const rte_memzone *zone = reserve_memzone(conf, Layout(conf, config).bytes);
 	if (!zone)
 		return nullptr;
-	auto *shared = new (zone->addr) SharedDomain{};
-	shared->bytes = bytes;
-	shared->flags = conf.flags;
-	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
-	shared->state = core::DomainState::format(shared + 1, config);
+	format_domain(zone, conf, config);
 	iovad_domain *d = open_handle(zone);
-	if (!d) {
-		const int error = rte_errno;
+	int error = d ? start_mapping(*d, conf, std::move(open)) : rte_errno;
+	if (error != 0) {
+		if (d)
+			close_handle(d);
 		rte_memzone_free(zone);
 		return fail(error);
 	}
+	SharedDomain *shared = d->shared;
 	// Release: a secondary that sees the magic sees the domain behind it.
 	std::atomic_ref(shared->magic).store(SharedDomain::kMagic, std::memory_order_release);
 	const core::Geometry &g = config.geometry;
-	IOVAD_LOG(INFO, "%s: 0x%" PRIx64 " - 0x%" PRIx64 ", granule %" PRIu64 ", %zu KiB, %s tree code",
-		  conf.name, g.first_byte(), g.last_byte(), g.granule, bytes >> 10,
-		  core::isa_name(core::current_isa()));
+	IOVAD_LOG(INFO, "%s: 0x%" PRIx64 " - 0x%" PRIx64 ", granule %" PRIu64 ", %" PRIu64 " KiB, %s tree code, backend %s",
+		  conf.name, g.first_byte(), g.last_byte(), g.granule, shared->bytes >> 10,
+		  core::isa_name(core::current_isa()), d->mapper ? d->mapper->backend().name() : "none");
 	return d;
 }
 
@@ -232,6 +289,8 @@ int destroy_domain(iovad_domain *d)
 		IOVAD_LOG(ERR, "%s: not destroyed, process %u is attached", d->shared->name, pid);
 		return -EBUSY;
 	}
+	if (d->mapper)
+		d->mapper->flush();
 	d->core.reclaim();
 	const core::AddressSpace::Totals totals = d->core.space().totals();
 	if (totals.live_ranges != 0) {

@@ -18,6 +18,7 @@ constexpr int negative_errno(core::Status status)
 	case core::Status::not_found: return -ENOENT;
 	case core::Status::exists: return -EEXIST;
 	case core::Status::no_memory: return -ENOMEM;
+	case core::Status::bad_memory: return -EFAULT;
 	case core::Status::denied: return -EPERM;
 	case core::Status::not_supported: return -ENOTSUP;
 	case core::Status::busy: return -EBUSY;

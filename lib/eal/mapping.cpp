@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/mapping.h"
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <new>
+
+#include "dma/prefault.h"
+#include "eal/log.h"
+#include "eal/outcome_log.h"
+#include "eal/status_errno.h"
+
+namespace iovad::eal {
+
+namespace {
+
+// A failure of the backend's is worth a line; that nothing fits is for the caller to say.
+int result(const iovad_domain &d, const char *what, uint64_t address, uint64_t len, const dma::Outcome &o)
+{
+	if (*o.advice) {
+		char text[96];
+		std::snprintf(text, sizeof text, "cannot %s 0x%" PRIx64 ", %" PRIu64 " bytes", what, address, len);
+		log_outcome(d.shared->name, text, o);
+	}
+	return negative_errno(o.status);
+}
+
+template <class Use> int with_mapper(iovad_domain &d, Use use)
+{
+	if (!d.mapper)
+		return -ENOTSUP;
+	try {
+		return use(*d.mapper);
+	} catch (const std::bad_alloc &) {
+		return -ENOMEM;
+	}
+}
+
+uint64_t number(const void *va) { return reinterpret_cast<uint64_t>(va); }
+
+}  // namespace
+
+int map(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova)
+{
+	return with_mapper(d, [&](dma::Mapper &mapper) {
+		return result(d, "map", number(va), len, mapper.map(rte_lcore_id(), va, len, limit, dir, iova));
+	});
+}
+
+int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len)
+{
+	return with_mapper(d, [&](dma::Mapper &mapper) {
+		return result(d, "unmap", iova, len, mapper.unmap(rte_lcore_id(), iova, len));
+	});
+}
+
+int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova)
+{
+	return with_mapper(d, [&](dma::Mapper &mapper) {
+		if (const int error = refresh(d))
+			return error;
+		return result(d, "add the region", number(va), len, mapper.add_region(va, len, limit, dir, iova));
+	});
+}
+
+int remove_region(iovad_domain &d, void *va, uint64_t len)
+{
+	return with_mapper(d, [&](dma::Mapper &mapper) {
+		return result(d, "remove the region", number(va), len, mapper.remove_region(va, len));
+	});
+}
+
+int refresh(iovad_domain &d)
+{
+	return with_mapper(d, [&](dma::Mapper &mapper) {
+		const dma::Outcome o = mapper.refresh();
+		return o.ok() ? 0 : -log_outcome(d.shared->name, "cannot take up what devices can address", o);
+	});
+}
+
+}  // namespace iovad::eal

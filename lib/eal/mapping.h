@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Mapping in a domain on behalf of the calling thread: 0 or a negative errno, and in the
+// log why the backend failed. See iovad_dma.h.
+#pragma once
+
+#include "eal/domain_handle.h"
+
+namespace iovad::eal {
+
+int map(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova);
+int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len);
+int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova);
+int remove_region(iovad_domain &d, void *va, uint64_t len);
+int refresh(iovad_domain &d);
+
+}  // namespace iovad::eal
