@@ -4,8 +4,8 @@
 // Others may map in the same container; ranges only have to be apart.
 //
 // A call is one system call; only after a failure there are more, to find out what was hit.
-// No state but the file descriptor: any thread may call, and after fork() both processes
-// (but a mapping can only be removed by the process that made it).
+// No state but the file descriptor: any thread may call, and after fork() both processes (but
+// before Linux 6.0 only the process that made a mapping can remove it).
 #pragma once
 
 #include <memory>
