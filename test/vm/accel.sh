@@ -20,7 +20,7 @@ vm_accel_key() {
 		uname -r
 		qemu-system-x86_64 --version
 		grep -m1 '^model name' /proc/cpuinfo
-		echo "$VM_KERNEL $VM_INITRAMFS"
+		echo "$VM_KERNEL"
 	} | vm_hash
 }
 

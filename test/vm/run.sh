@@ -50,9 +50,11 @@ GRACE=20              # a guest that does not keep the timeout itself is ended a
 
 need_value() { [ "$1" -ge 2 ] || die "$2 needs a value." "test/vm/run.sh --help"; }
 
+# need_number OPTION VALUE LOWEST
 need_number() {
-	[[ $2 =~ ^[1-9][0-9]*$ ]] || { [ "$2" = 0 ] && [ "${3:-1}" = 0 ]; } ||
-		die "$1 needs a number, and not: $2"
+	if ! [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] || [ "$2" -lt "$3" ]; then
+		die "$1 needs a number, $3 or more, and not: $2"
+	fi
 }
 
 need_one_of() {
@@ -62,7 +64,7 @@ need_one_of() {
 	die "$option: $value is none of: $*"
 }
 
-# Words, since neither a line break nor a space in a folder's name reaches the guest whole.
+# Paths reach the guest as lines.
 need_folder() {
 	[ -d "$2" ] || die "$1: no such folder: $2"
 	[[ $2 != *$'\n'* ]] || die "$1: a line break in the folder's name: $2"
@@ -90,6 +92,9 @@ parse_arguments() {
 	done
 	COMMAND=("$@")
 	[ $# -gt 0 ] || [ -n "$SHELL_MODE" ] || { usage >&2; die "no command to run"; }
+	[ "$MEMORY" -ge $((HUGEPAGES * 2 + 256)) ] || die \
+		"$HUGEPAGES huge pages leave too little of $MEMORY MiB: 256 MiB are needed besides." \
+		"Give --memory $((HUGEPAGES * 2 + 1024)), or fewer --hugepages."
 }
 
 parse_value() {
@@ -98,10 +103,10 @@ parse_value() {
 	--show) need_folder "$1" "$2"; SHOW+=("$(realpath "$2")") ;;
 	--nics) need_one_of "$1" "$2" e1000e virtio none; NICS=$2 ;;
 	--aw-bits) need_one_of "$1" "$2" 39 48; AW_BITS=$2 ;;
-	--memory) need_number "$1" "$2"; MEMORY=$2 ;;
-	--cpus) need_number "$1" "$2"; CPUS=$2 ;;
+	--memory) need_number "$1" "$2" 256; MEMORY=$2 ;;
+	--cpus) need_number "$1" "$2" 1; CPUS=$2 ;;
 	--hugepages) need_number "$1" "$2" 0; HUGEPAGES=$2 ;;
-	--timeout) need_number "$1" "$2"; TIMEOUT=$2 ;;
+	--timeout) need_number "$1" "$2" 1; TIMEOUT=$2 ;;
 	--kernel-args) KERNEL_ARGS=$2 ;;
 	--accel) need_one_of "$1" "$2" auto kvm tcg; ACCEL=$2 ;;
 	esac
@@ -129,12 +134,13 @@ make_run() {
 	[ "${#COMMAND[@]}" -gt 0 ] || : >"$RUN/ctl/command"
 	[ "${#SHOW[@]}" -eq 0 ] || printf '%s\n' "${SHOW[@]}" >"$RUN/ctl/show"
 	[ "${#SHOW[@]}" -gt 0 ] || : >"$RUN/ctl/show"
-	setting VM_TREE "$REPO"
-	setting VM_CWD "$PWD"
-	setting VM_KERNEL_DIR "$VM_KERNEL_DIR"
+	setting VM_TREE "$(realpath "$REPO")"
+	setting VM_CWD "$(pwd -P)"
+	setting VM_KERNEL_DIR "$(realpath "$VM_KERNEL_DIR")"
 	setting VM_NICS "${addresses[*]}"
 	setting VM_KERNEL_DRIVER "$KERNEL_DRIVER"
-	setting VM_KERNEL_MODULES "$(kernel_modules)"
+	setting VM_LOAD "$(kernel_modules)"
+	setting VM_HUGEPAGES "$HUGEPAGES"
 	setting VM_TIMEOUT "$TIMEOUT"
 	setting VM_SHELL "$SHELL_MODE"
 	setting VM_TERM "${TERM:-}"
@@ -181,9 +187,10 @@ qemu_arguments() {
 	args="console=ttyS0 quiet panic=-1 oops=panic intel_iommu=on iommu=nopt log_buf_len=4M"
 	# Clocks are not worth measuring, stalls of an emulated CPU no fault of the guest's.
 	args+=" tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
-	args+=" random.trust_cpu=on mitigations=off nokaslr audit=0 apparmor=0 rcupdate.rcu_expedited=1"
-	args+=" hugepagesz=2M hugepages=$HUGEPAGES $KERNEL_ARGS"
+	args+=" random.trust_cpu=on mitigations=off init_on_alloc=0 nokaslr audit=0 apparmor=0 rcupdate.rcu_expedited=1"
+	args+=" hugepagesz=2M hugepages=$HUGEPAGES cryptomgr.notests $KERNEL_ARGS"
 	read -ra QEMU <<<"$(vm_accel_arguments)"
+	# shellcheck disable=SC2054 # the commas are QEMU's
 	QEMU+=(-nodefaults -no-user-config -display none -no-reboot -name iovad-vm
 		-m "$MEMORY" -smp "$CPUS" -machine q35,kernel-irqchip=split -device "$iommu"
 		-kernel "$VM_KERNEL" -initrd "$VM_INITRAMFS" -append "$args"
@@ -191,6 +198,7 @@ qemu_arguments() {
 	# First those with an address of their own: the others take what is free.
 	nic_arguments
 	if [ -n "$KERNEL_DISK" ]; then
+		# shellcheck disable=SC2054
 		QEMU+=(-drive driver=null-co,size=1G,read-zeroes=on,if=none,id=disk
 			-device nvme,serial=iovad,drive=disk,addr=05)
 	fi
@@ -199,8 +207,10 @@ qemu_arguments() {
 	share host / ,readonly=on
 	share out "$OUT"
 	if [ -n "$SHELL_MODE" ]; then
+		# shellcheck disable=SC2054
 		QEMU+=(-chardev stdio,id=tty,signal=off -device virtconsole,chardev=tty)
 	else
+		# shellcheck disable=SC2054
 		QEMU+=(-chardev "file,id=stdout,path=$(q "$RUN/stdout")"
 			-device virtserialport,chardev=stdout,name=stdout
 			-chardev "file,id=stderr,path=$(q "$RUN/stderr")"
@@ -237,7 +247,8 @@ run_shell() {
 tail_of() {
 	[ -s "$1" ] || return 0
 	say "--- the end of $2:"
-	tail -n "$3" "$1" | tr -d '\r'
+	# That the hub of the NICs ends there is meant.
+	tail -n "$3" "$1" | tr -d '\r' | grep -v 'hub 0 is not connected to host network' || true
 	say "---"
 }
 
@@ -264,15 +275,16 @@ conclude() {
 }
 
 main() {
-	local status=0
+	local status=0 start
 	parse_arguments "$@"
 	vm_pieces >&2
 	vm_find_accel "$ACCEL" >&2
 	make_run
 	qemu_arguments
 	note "accelerator $VM_ACCEL; ${QEMU[*]}"
+	start=$SECONDS
 	if [ -n "$SHELL_MODE" ]; then run_shell || status=$?; else run_machine || status=$?; fi
-	note "the machine ran for $SECONDS s"
+	note "the machine ran for $((SECONDS - start)) s"
 	conclude "$status"
 }
 

@@ -15,10 +15,10 @@ if [ -z "${SETUP_DIR:-}" ]; then
 fi
 
 VM_CACHE=${IOVAD_VM_CACHE:-$REPO/build/vm}
-# What the first stage needs to see the root file system, in its initramfs.
-VM_BOOT_MODULES=(virtio_pci 9pnet_virtio 9p overlay virtio_console)
+# What the first stage loads, from its initramfs.
+VM_BOOT_MODULES=(virtio_pci 9pnet_virtio 9p overlay virtio_console vfio_iommu_type1 vfio-pci)
 # What modprobe finds in the guest, besides.
-VM_MODULES=(vfio vfio_iommu_type1 vfio-pci e1000e e1000 igb virtio_net nvme uio_pci_generic)
+VM_MODULES=(e1000e e1000 igb virtio_net nvme uio_pci_generic)
 VM_DEB='' VM_KERNEL='' VM_KERNEL_DIR='' VM_INITRAMFS='' # set by vm_pieces
 
 vm_hash() { sha256sum | cut -c1-16; }
@@ -84,7 +84,7 @@ vm_uncompress() {
 	sectors=$(od -An -tu1 -j 497 -N 1 "$1")
 	offset=$(od -An -tu4 -j 584 -N 4 "$1")
 	length=$(od -An -tu4 -j 588 -N 4 "$1")
-	tail -c +$(((sectors + 1) * 512 + offset + 1)) "$1" | head -c "$length" |
+	head -c $(((sectors + 1) * 512 + offset + length)) "$1" | tail -c "$length" |
 		xz -dc --single-stream >"$2" 2>/dev/null
 }
 
@@ -135,7 +135,9 @@ vm_make_kernel() {
 		vm_unpack_kernel "$VM_DEB" "$dir.new"
 		mv "$dir.new" "$dir"
 	fi
-	VM_KERNEL_DIR=$dir VM_KERNEL=$dir/kernel
+	VM_KERNEL_DIR=$dir
+	# shellcheck disable=SC2034 # for run.sh
+	VM_KERNEL=$dir/kernel
 }
 
 # vm_pack DIR FILE: busybox, the first stage, and its modules, numbered in load order.
@@ -144,6 +146,7 @@ vm_pack() {
 	version=$(cat "$VM_KERNEL_DIR/version")
 	mkdir -p "$dir/bin" "$dir/modules"
 	cp "$(command -v busybox)" "$dir/bin/busybox"
+	ln -s busybox "$dir/bin/sh"
 	install -m 755 "$VM_DIR/guest/init.sh" "$dir/init"
 	while read -r module; do
 		cp "$module" "$dir/modules/$n-${module##*/}"
