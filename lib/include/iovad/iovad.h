@@ -258,6 +258,13 @@ IOVAD_API int iovad_verify(struct iovad_domain *d, FILE *why);
  */
 IOVAD_API int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain_stats *out);
 
+/**
+ * Write for people: the window, the counters, and every range with what it is
+ * mapped to. Takes the lock for each range; ranges may come and go meanwhile.
+ * @return 0; -EINVAL an argument is NULL.
+ */
+IOVAD_API int iovad_dump(struct iovad_domain *d, FILE *out);
+
 #ifdef __cplusplus
 }
 #endif
