@@ -13,7 +13,7 @@
 // walks again. It cannot miss that: entries written since are released after the count,
 // and a reader acquires every entry it reads; and one that began with the new count has
 // acquired the unlinking with it. That it meets no memory other than tables meanwhile is
-// because of Entry's leaf bit and of TablePool, which keeps its memory.
+// because of Entry's link bit and of TablePool, which keeps its memory.
 #pragma once
 
 #include <cstdio>
@@ -80,12 +80,10 @@ private:
 	{
 		const Table *table = root_;
 		for (unsigned shift = level_shift(top_);; shift -= kEntryBits) {
-			const Entry e = table->get(iova >> shift & (kEntries - 1));
-			if (e.is_leaf())
+			// Who has been overtaken may come below the last level, and the shift below 0.
+			const Entry e = table->get(iova >> (shift % 64) & (kEntries - 1));
+			if (!e.is_link())
 				return {e, shift};
-			// Below the last level comes only who has been overtaken.
-			if (e.empty() || shift == kPageShift)
-				return {};
 			table = &e.table();
 		}
 	}
