@@ -9,7 +9,6 @@
 
 #include <rte_errno.h>
 #include <rte_mbuf.h>
-#include <rte_mbuf_pool_ops.h>
 
 #include "eal/dpdk_versions.h"
 #include "eal/log.h"
@@ -55,7 +54,7 @@ const rte_memzone *reserve_zone(rte_mempool &pool, unsigned chunk, unsigned obje
 	}
 	for (;; objects = (objects + 1) / 2) {
 		size_t least, align;
-		const ssize_t bytes = rte_mempool_ops_calc_mem_size(&pool, objects, 0, &least, &align);
+		const ssize_t bytes = rte_mempool_op_calc_mem_size_default(&pool, objects, 0, &least, &align);
 		if (bytes < 0) {
 			rte_errno = static_cast<int>(-bytes);
 			return nullptr;
@@ -112,7 +111,8 @@ try {
 					   sizeof(rte_pktmbuf_pool_private), conf.socket_id, 0));
 	if (!pool)
 		return nullptr;
-	if (const int error = rte_mempool_set_ops_byname(pool.get(), rte_mbuf_best_mempool_ops(), nullptr))
+	// Not the platform's best: a hardware pool knows its buffers by addresses of its own.
+	if (const int error = rte_mempool_set_ops_byname(pool.get(), "ring_mp_mc", nullptr))
 		return fail(-error);
 	rte_pktmbuf_pool_private priv{};
 	priv.mbuf_data_room_size = conf.data_room_size;
