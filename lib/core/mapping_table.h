@@ -6,13 +6,16 @@
 // created the domain; others may look up.
 //
 // No two mappings share an IOVA, but a page of memory may be in several, as when buffers
-// that are no whole pages meet in one. The index by virtual address then names one of them;
-// the others are shadowed there, are kept in buckets by address, and take its place when
-// it goes.
+// that are no whole pages meet in one. The index by virtual address then names one of them:
+// the longer, where one lies in the other, so that what a region holds is found whatever
+// else is mapped inside; else the older. The others are shadowed there, are kept in buckets
+// by address, and take its place when it goes.
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 
+#include "core/address_space.h"
 #include "core/geometry.h"
 #include "core/page_index.h"
 #include "core/spin_lock.h"
@@ -44,7 +47,7 @@ struct alignas(64) MappingRecord {
 	uint32_t part;     // the same for some of its granules
 	MappingRecord *next;  // in the free list or a bucket; its user's between remove() and give_back()
 	bool region;       // stays mapped until it is removed as a region
-	bool pending, shadowed;  // MappingTable's
+	bool pending, mapped, shadowed;  // MappingTable's; mapped: between add() and remove()
 	bool cached;       // the address came from Domain::alloc()
 
 	Mapping mapping() const
@@ -63,7 +66,8 @@ public:
 	static size_t bytes(uint32_t records);
 	static MappingTable *format(void *memory, uint32_t records, const Geometry &geometry);
 
-	// The mapping that holds [address, address + len), len > 0. Any thread.
+	// A mapping that holds [address, address + len), len > 0. Any thread. By virtual address,
+	// memory whose first and last pages both lie in other mappings too may not be found.
 	bool find_iova(uint64_t address, uint64_t len, Mapping &out) const;
 	bool find_va(uint64_t address, uint64_t len, Mapping &out) const;
 
@@ -91,6 +95,10 @@ public:
 
 	uint32_t live() const { return live_; }  // records in use
 
+	// Recomputes both indexes from the records, and compares. What is mapped must be live in
+	// the space. Without the lock; takes it.
+	bool verify(FILE *why, AddressSpace &space);
+
 	// Written by whoever maps, read by anyone.
 	struct Counters {
 		std::atomic<uint64_t> maps, unmaps, errors, shared, quarantined_bytes;
@@ -113,6 +121,11 @@ private:
 	bool lookup(const PageIndex &index, Pfn page, Mapping &out) const;
 	Pfn first_page(uint64_t address) const { return address >> shift_; }
 	bool index_va(MappingRecord *r);
+	void shadow(MappingRecord *r);
+	struct Census;
+	const char *count_records(Census &census) const;
+	const char *check_indexes(const Census &census) const;
+	const char *check_shadows() const;
 	MappingRecord *&bucket_of(const MappingRecord &r);
 	void unlink(MappingRecord *r);
 	template <class Visit> void for_each_shadowed(uint64_t va, uint64_t len, Visit visit);
@@ -122,6 +135,7 @@ private:
 	PageIndex by_iova_, by_va_;
 	PageIndex::Pool pool_;
 	MappingRecord *records_;
+	uint32_t record_count_;
 	MappingRecord *free_;
 	uint32_t live_;
 	uint32_t pending_;            // taken, neither added nor given back
