@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace iovad::core {
 
@@ -121,12 +122,14 @@ void MappingTable::add(MappingRecord *r, const Mapping &m)
 	--pending_;
 }
 
-// What lies in r makes way for it.
-bool MappingTable::index_va(MappingRecord *r)
+// What lies in r makes way for it, and what goes.
+bool MappingTable::index_va(MappingRecord *r, PageIndex::Entry goes)
 {
 	const Mapping m = r->mapping();
 	const Pfn first = first_page(m.va);
 	return by_va_.fill(first, first + (m.len >> shift_), entry(r), pool_, [&](PageIndex::Entry old) {
+		if (old == goes)
+			return true;
 		MappingRecord &other = records_[number(old)];
 		const Mapping o = other.mapping();
 		if (o.len >= m.len || !m.holds_va(o.va, o.len))
@@ -146,21 +149,42 @@ void MappingTable::shadow(MappingRecord *r)
 	++shadowed_;
 }
 
-// Those it shadowed take its place, unless they would need tables that are held ready for
-// others: then they stay shadowed there.
+// Those it shadowed take its place, before it goes, so that lookups always find one of
+// them. Not with tables that are held ready for others.
 void MappingTable::remove(MappingRecord *r)
 {
 	const Mapping m = r->mapping();
 	const Pfn iova = first_page(m.iova), va = first_page(m.va), pages = m.len >> shift_;
-	by_iova_.clear(iova, iova + pages, entry(r));
-	by_va_.clear(va, va + pages, entry(r));
+	r->mapped = false;
 	if (r->shadowed)
 		unlink(r);
-	r->mapped = false;
+	for_each_shadowed(m.va, m.len, [&](MappingRecord *other) {
+		reveal(other, entry(r));
+		return false;
+	});
+	by_iova_.clear(iova, iova + pages, entry(r));
+	by_va_.clear(va, va + pages, entry(r));
 	r->generation.store(r->generation.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-	for_each_shadowed(m.va, m.len, [this](MappingRecord *other) {
-		if (has_tables() && index_va(other))
-			unlink(other);
+}
+
+void MappingTable::reveal(MappingRecord *shadowed, PageIndex::Entry goes)
+{
+	const uint32_t kept = kTablesNeeded * pending_;
+	pool_.keep(kept);
+	if (index_va(shadowed, goes))
+		unlink(shadowed);
+	else if (pool_.count() <= kept)
+		starved_ = true;
+	pool_.keep(0);
+}
+
+void MappingTable::give_tables(PageIndex::Table *tables, unsigned n)
+{
+	pool_.give(tables, n);
+	if (!std::exchange(starved_, false))
+		return;
+	for_each_shadowed(0, uint64_t{1} << kVaBits, [&](MappingRecord *other) {
+		reveal(other, 0);
 		return false;
 	});
 }
@@ -268,6 +292,17 @@ const char *MappingTable::count_records(Census &c) const
 	return pool_.count() < kTablesNeeded * pending_ ? "tables were promised twice" : nullptr;
 }
 
+// Unless it lacks tables, each of its pages is found, in this mapping or another.
+const char *MappingTable::check_shadowed(const MappingRecord &r) const
+{
+	const Mapping m = r.mapping();
+	for (uint64_t at = m.va; !starved_ && at < m.va + m.len; at += uint64_t{1} << shift_) {
+		if (by_va_.find(first_page(at)) == 0)
+			return "a page that is mapped is not found";
+	}
+	return nullptr;
+}
+
 // Slots are disjoint and each lies in the mapping it names, so a sum of pages that agrees
 // means that all of them are there.
 const char *MappingTable::check_indexes(const Census &c) const
@@ -335,6 +370,8 @@ bool MappingTable::verify(FILE *why, AddressSpace &space)
 		const Extent e = space.find(first);
 		if (!is_live(e.value) || e.start != first - r.padding || e.end < first + (m.len >> shift_))
 			wrong = "a mapping's address is not its own";
+		else if (r.shadowed)
+			wrong = check_shadowed(r);
 	}
 	if (wrong && why)
 		std::fprintf(why, "mappings: %s\n", wrong);

@@ -79,7 +79,10 @@ public:
 	// that add() cannot fail.
 	static constexpr uint32_t kTablesNeeded = 2 * PageIndex::kMostTables;
 	bool has_tables() const { return pool_.count() >= kTablesNeeded * (pending_ + 1); }
-	void give_tables(PageIndex::Table *tables, unsigned n) { pool_.give(tables, n); }
+	void give_tables(PageIndex::Table *tables, unsigned n);
+	// remove() found too few for those that were to take the place of what went: they are not
+	// found by virtual address until more tables are given.
+	bool starved() const { return starved_; }
 
 	// A record to add() or to give_back(). Needs has_tables(). Null: there is none left.
 	MappingRecord *take();
@@ -120,12 +123,14 @@ private:
 	}
 	bool lookup(const PageIndex &index, Pfn page, Mapping &out) const;
 	Pfn first_page(uint64_t address) const { return address >> shift_; }
-	bool index_va(MappingRecord *r);
+	bool index_va(MappingRecord *r, PageIndex::Entry goes = 0);
+	void reveal(MappingRecord *shadowed, PageIndex::Entry goes);
 	void shadow(MappingRecord *r);
 	struct Census;
 	const char *count_records(Census &census) const;
 	const char *check_indexes(const Census &census) const;
 	const char *check_shadows() const;
+	const char *check_shadowed(const MappingRecord &r) const;
 	MappingRecord *&bucket_of(const MappingRecord &r);
 	void unlink(MappingRecord *r);
 	template <class Visit> void for_each_shadowed(uint64_t va, uint64_t len, Visit visit);
@@ -140,6 +145,7 @@ private:
 	uint32_t live_;
 	uint32_t pending_;            // taken, neither added nor given back
 	uint32_t shadowed_;           // how many records are
+	bool starved_;                // one of them lacks tables
 	MappingRecord *buckets_[kBuckets];  // shadowed records up to 1 << kBucketShift bytes, by first byte
 	MappingRecord *large_;              // the longer ones
 };

@@ -17,7 +17,7 @@ void PageIndex::Pool::give(Table *tables, unsigned n)
 PageIndex::Table *PageIndex::Pool::take()
 {
 	Table *table = free_;
-	if (!table)
+	if (count_ <= kept_)
 		return nullptr;
 	free_ = reinterpret_cast<Table *>(table->slots[0].load(std::memory_order_relaxed));
 	table->slots[0].store(0, std::memory_order_relaxed);

@@ -30,12 +30,15 @@ public:
 	public:
 		// Zeroed ones.
 		void give(Table *tables, unsigned n);
+		// Null: no more than are kept.
 		Table *take();
 		uint32_t count() const { return count_; }
+		// So many are not to be taken.
+		void keep(uint32_t n) { kept_ = n; }
 
 	private:
 		Table *free_ = nullptr;  // the first slot of each holds the next
-		uint32_t count_ = 0;
+		uint32_t count_ = 0, kept_ = 0;
 	};
 
 	// The most tables that one fill() can take: below the root, along both ends.
@@ -59,9 +62,8 @@ public:
 		}
 	}
 
-	// e covers the pages of [first, end) that nothing covers, or what yields(it) covers; that
-	// must cover none outside. True: e covers all of them. False: something else covers some,
-	// or the pool ran out of tables.
+	// e covers the pages of [first, end) that nothing covers, or what yields(it) covers. True:
+	// e covers all of them. False: something else covers some, or the pool ran out of tables.
 	template <class Yields> bool fill(Pfn first, Pfn end, Entry e, Pool &pool, Yields yields)
 	{
 		return fill(*root_, top_shift_, first, end, e, pool, yields);
@@ -121,10 +123,12 @@ bool PageIndex::fill(Table &table, unsigned shift, Pfn first, Pfn end, Entry e, 
 		} else if (old != 0 && !yields(old)) {
 			all = false;
 		} else if (part.whole) {
-			// Release pairs with the acquire in find(). What yielded covered all of the slot
-			// and none outside [first, end), so it ends here.
+			// Release pairs with the acquire in find().
 			slot.store(e, std::memory_order_release);
 		} else if (Table *below = pool.take()) {
+			// What yields does so for this part only.
+			for (std::atomic<Entry> &each : below->slots)
+				each.store(old, std::memory_order_relaxed);
 			all &= fill(*below, shift - kBits, part.first, part.end, e, pool, yields);
 			slot.store(reinterpret_cast<Entry>(below) | 1, std::memory_order_release);
 		} else {

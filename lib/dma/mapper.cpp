@@ -62,6 +62,7 @@ Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
 			return {};
 		table_.remove(record);
 	}
+	feed_table();
 	return tear_down(lcore, record);
 }
 
@@ -117,6 +118,7 @@ Outcome Mapper::remove_region(const void *va, uint64_t len)
 		table_.remove(record);
 	}
 	regions_.erase(place);
+	feed_table();
 	return tear_down(core::kNoLcore, record);
 }
 
@@ -188,6 +190,21 @@ MappingRecord *Mapper::take_record()
 		tables = tables_(kTablesAtOnce);
 		if (!tables)
 			return nullptr;
+	}
+}
+
+// What was shadowed may need more tables than there are, to take the place of what went. If
+// there is no memory now, the next tables that are given serve them.
+void Mapper::feed_table()
+{
+	{
+		LockGuard guard(table_.lock());
+		if (!table_.starved())
+			return;
+	}
+	if (core::PageIndex::Table *tables = tables_(kTablesAtOnce)) {
+		LockGuard guard(table_.lock());
+		table_.give_tables(tables, kTablesAtOnce);
 	}
 }
 

@@ -59,6 +59,7 @@ private:
 	Outcome map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, bool region,
 			core::MappingRecord *&record, uint64_t &iova);
 	core::MappingRecord *take_record();
+	void feed_table();
 	void give_back(core::MappingRecord *record);
 	Status allocate(unsigned lcore, const Memory &m, uint64_t limit, core::MappingRecord &r, uint64_t &iova);
 	void deallocate(unsigned lcore, const core::MappingRecord &r, uint64_t iova, uint64_t len);

@@ -173,6 +173,19 @@ TEST_F(PageIndexTest, WhatYieldsMakesWay)
 	expect(kChunk - 1, 2 * kChunk + 2, 6);
 }
 
+TEST_F(PageIndexTest, WhatYieldsKeepsItsRest)
+{
+	ASSERT_TRUE(fill(kHuge, kHuge, 2));
+	EXPECT_TRUE(index.fill(kHuge + 5, kHuge + kChunk + 1, 4, pool, [](Entry old) { return old == 2; }));
+	expect(kHuge + 5, kChunk - 4, 4);
+	EXPECT_EQ(2u, index.find(kHuge + 4));
+	EXPECT_EQ(2u, index.find(kHuge + kChunk + 1));
+	EXPECT_EQ(2u, index.find(2 * kHuge - 1));
+	clear(kHuge, kHuge, 2);
+	expect(kHuge + 5, kChunk - 4, 4);
+	EXPECT_EQ(0u, slots(2));
+}
+
 TEST_F(PageIndexTest, ClearsOnlyWhatThatEntryCovers)
 {
 	ASSERT_TRUE(fill(10, 2, 2));
