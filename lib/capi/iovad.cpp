@@ -134,8 +134,9 @@ int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	if (!d)
 		return -EINVAL;
+	// What is mapped is at the end of its range: padding may be in front of it.
 	iovad::core::Mapping m;
-	if (d->mappings && d->mappings->find_iova(iova, 1, m))
+	if (d->mappings && len != 0 && d->mappings->find_iova(iova + (len - 1), 1, m))
 		return -EBUSY;
 	const Status status = d->core.free_range(iova, len);
 	return status == Status::ok ? 0 : bad_free(d, status, iova, len);
@@ -159,11 +160,16 @@ int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_range *out)
 	if (e.value == 0)
 		return -ENOENT;
 	const iovad::core::Geometry &g = d->core.geometry();
-	iovad::core::Mapping m;
-	const bool mapped = d->mappings && d->mappings->find_iova(iova, 1, m);
-	*out = {g.bytes(e.start), g.bytes(e.end - e.start), mapped ? reinterpret_cast<void *>(m.va) : nullptr,
+	*out = {g.bytes(e.start), g.bytes(e.end - e.start), nullptr,
 		static_cast<uint32_t>(iovad::core::is_live(e.value) ? IOVAD_RANGE_LIVE
 								     : IOVAD_RANGE_RESERVED)};
+	// Without the padding around it, so that its address and va are of the same byte.
+	iovad::core::Mapping m;
+	if (d->mappings && d->mappings->find_iova(iova, 1, m)) {
+		out->iova = m.iova;
+		out->len = m.len;
+		out->va = reinterpret_cast<void *>(m.va);
+	}
 	return 0;
 }
 
@@ -172,7 +178,8 @@ int iovad_verify(struct iovad_domain *d, FILE *why)
 	if (!d)
 		return -EINVAL;
 	try {
-		return d->core.verify(why) ? 0 : -EIO;
+		const bool good = d->core.verify(why);
+		return good && (!d->mappings || d->mappings->verify(why, d->core.space())) ? 0 : -EIO;
 	} catch (const std::bad_alloc &) {
 		return -ENOMEM;
 	}
