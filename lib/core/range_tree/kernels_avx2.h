@@ -96,6 +96,20 @@ struct Avx2Kernels {
 		return {max_u32(gap), max_u32(natural)};
 	}
 
+	// Room for `by` keys, two at most, before key[at].
+	static void open(Leaf &leaf, unsigned at, unsigned by)
+	{
+		std::memmove(&leaf.key[at + by], &leaf.key[at], (leaf.n + 1 - at) * sizeof(uint64_t));
+		leaf.n += by;
+	}
+
+	// Away with `by` keys, two at most, from key[at] on.
+	static void close(Leaf &leaf, unsigned at, unsigned by)
+	{
+		std::memmove(&leaf.key[at], &leaf.key[at + by], (leaf.n + 1 - at - by) * sizeof(uint64_t));
+		leaf.n -= by;
+	}
+
 private:
 	static __m256i load(const void *p) { return _mm256_loadu_si256(static_cast<const __m256i *>(p)); }
 	static __m256i splat(uint64_t v) { return _mm256_set1_epi64x(static_cast<long long>(v)); }

@@ -63,19 +63,31 @@ struct Avx512Kernels {
 
 	static Summary summarize(const Leaf &leaf, unsigned skip)
 	{
-		const __m512i value_bits = splat(kValueMask);
+		// natural_capacity() of the lanes, but the top bit is taken of the maximum. What
+		// follows a gap may have a value: it falls below the granule in the end.
 		const uint64_t use = below(leaf.n) & ~(uint64_t{1} << skip);
-		__m512i gap = _mm512_setzero_si512(), natural = gap;
+		const __m512i value_bits = splat(kValueMask), half = splat(~uint64_t{0} >> 1);
+		__m512i gap = _mm512_setzero_si512(), natural = gap, under_block = gap;
 		__m512i s = load(leaf.key);
 		for (unsigned i = 0; i < 64; i += 8) {
 			const __m512i after = i < 56 ? load(leaf.key + i + 8) : s;
-			const __m512i e = _mm512_andnot_si512(value_bits, _mm512_alignr_epi64(after, s, 1));
+			const __m512i e = _mm512_alignr_epi64(after, s, 1);
 			const __mmask8 gaps = _mm512_mask_testn_epi64_mask(
 				static_cast<__mmask8>(use >> i), s, value_bits);
-			gap = _mm512_mask_max_epi64(gap, gaps, gap, _mm512_sub_epi64(e, s));
-			natural = _mm512_mask_max_epi64(natural, gaps, natural, capacity(s, e));
+			const __m512i low = _mm512_srlv_epi64(half, _mm512_lzcnt_epi64(_mm512_xor_si512(s, e)));
+			const __mmask8 whole = _mm512_mask_testn_epi64_mask(gaps, s, low);
+			const __m512i length = _mm512_sub_epi64(e, s);
+			gap = _mm512_mask_max_epi64(gap, gaps, gap, length);
+			natural = _mm512_mask_max_epi64(natural, gaps, natural, _mm512_and_si512(e, low));
+			natural = _mm512_mask_max_epi64(natural, whole, natural, length);
+			under_block = _mm512_mask_max_epi64(under_block, gaps, under_block,
+							    _mm512_andnot_si512(s, low));
 			s = after;
 		}
+		// Without a gap the block comes to 1, less than a granule.
+		const __m512i most = _mm512_sub_epi64(under_block, splat(~uint64_t{0}));
+		const __m512i block = _mm512_srlv_epi64(splat(uint64_t{1} << 63), _mm512_lzcnt_epi64(most));
+		natural = _mm512_max_epi64(natural, block);
 		return {saturate(pfn_of(reduce(gap))), saturate(pfn_of(reduce(natural)))};
 	}
 
@@ -92,7 +104,43 @@ struct Avx512Kernels {
 		return s;
 	}
 
+	static void open(Leaf &leaf, unsigned at, unsigned by)
+	{
+		const unsigned n = leaf.n + by;
+		const __m512i from = _mm512_sub_epi64(kIota(), splat(by));
+		const uint64_t moved = ~below(at + by) & ~(uint64_t{1} << 63);
+		__m512i before = load(leaf.key);
+		store(leaf.key, before, static_cast<__mmask8>(moved), _mm512_permutexvar_epi64(from, before));
+		for (unsigned i = 8; i < 64; i += 8) {
+			const __m512i here = load(leaf.key + i);
+			store(leaf.key + i, here, static_cast<__mmask8>(moved >> i),
+			      _mm512_permutex2var_epi64(here, from, before));
+			before = here;
+		}
+		leaf.n = n;
+	}
+
+	static void close(Leaf &leaf, unsigned at, unsigned by)
+	{
+		const unsigned n = leaf.n - by;
+		const __m512i from = _mm512_add_epi64(kIota(), splat(by));
+		const uint64_t moved = ~below(at) & ~(uint64_t{1} << 63);
+		__m512i here = load(leaf.key);
+		for (unsigned i = 0; i < 64; i += 8) {
+			const __m512i after = i < 56 ? load(leaf.key + i + 8) : here;
+			store(leaf.key + i, here, static_cast<__mmask8>(moved >> i),
+			      _mm512_permutex2var_epi64(here, from, after));
+			here = after;
+		}
+		leaf.n = n;
+	}
+
 private:
+	static __m512i kIota() { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
+	static void store(uint64_t *to, __m512i old, __mmask8 lanes, __m512i v)
+	{
+		_mm512_store_si512(to, _mm512_mask_mov_epi64(old, lanes, v));
+	}
 	static __m512i load(const void *p) { return _mm512_loadu_si512(p); }
 	static __m256i load256(const void *p)
 	{
@@ -100,19 +148,6 @@ private:
 	}
 	static __m512i splat(uint64_t v) { return _mm512_set1_epi64(static_cast<long long>(v)); }
 	static uint64_t below(unsigned n) { return (uint64_t{1} << n) - 1; }
-
-	// natural_capacity() per lane.
-	static __m512i capacity(__m512i s, __m512i e)
-	{
-		const __m512i ones = splat(~uint64_t{0});
-		const __m512i zeros = _mm512_lzcnt_epi64(_mm512_xor_si512(s, e));
-		const __m512i m = _mm512_andnot_si512(_mm512_srlv_epi64(splat(~uint64_t{0} >> 1), zeros), e);
-		const __m512i blocks = _mm512_or_si512(_mm512_sub_epi64(m, s), _mm512_sub_epi64(e, m));
-		const __m512i under = _mm512_srlv_epi64(ones, _mm512_lzcnt_epi64(blocks));
-		const __m512i block = _mm512_xor_si512(under, _mm512_srli_epi64(under, 1));
-		const __m512i next = _mm512_andnot_si512(under, _mm512_add_epi64(s, under));
-		return _mm512_max_epi64(block, _mm512_sub_epi64(e, next));
-	}
 
 	static uint64_t reduce(__m512i v) { return static_cast<uint64_t>(_mm512_reduce_max_epi64(v)); }
 	static uint32_t max_u32(__m256i v)
