@@ -31,16 +31,18 @@ struct Avx512Kernels {
 
 	static uint32_t candidates(const Inner &node, Summary least)
 	{
-		// Vectors of 256 bits: the arrays are aligned to 32 bytes, wider loads would
-		// cross lines.
-		const __m256i g = _mm256_set1_epi32(static_cast<int>(least.gap));
-		const __m256i c = _mm256_set1_epi32(static_cast<int>(least.natural));
-		uint32_t mask = 0;
-		for (unsigned i = 0; i < Inner::kCapacity; i += 8) {
-			const __mmask8 ge = _mm256_cmpge_epu32_mask(load256(node.gap + i), g);
-			mask |= uint32_t{_mm256_mask_cmpge_epu32_mask(ge, load256(node.natural + i), c)} << i;
-		}
-		return mask & static_cast<uint32_t>(below(node.n));
+		// Three lines, of which the middle one has the end of the gaps and the beginning of
+		// the capacities.
+		static_assert(offsetof(Inner, gap) % 64 == 0 && Inner::kCapacity == 24 &&
+			      offsetof(Inner, natural) == offsetof(Inner, gap) + sizeof(Inner::gap));
+		const auto *line = reinterpret_cast<const std::byte *>(&node) + offsetof(Inner, gap);
+		const __m512i g = _mm512_set1_epi32(static_cast<int>(least.gap));
+		const __m512i c = _mm512_set1_epi32(static_cast<int>(least.natural));
+		const uint32_t first = _mm512_cmpge_epu32_mask(load(line), g);
+		const uint32_t middle = _mm512_cmpge_epu32_mask(load(line + 64), _mm512_mask_mov_epi32(g, 0xff00, c));
+		const uint32_t last = _mm512_cmpge_epu32_mask(load(line + 128), c);
+		return (first | middle << 16) & (middle >> 8 | last << 8) &
+		       static_cast<uint32_t>(below(node.n));
 	}
 
 	static int highest_fit(const Leaf &leaf, const Request &r)
@@ -65,15 +67,21 @@ struct Avx512Kernels {
 	{
 		// natural_capacity() of the lanes, but the top bit is taken of the maximum. What
 		// follows a gap may have a value: it falls below the granule in the end.
-		const uint64_t use = below(leaf.n) & ~(uint64_t{1} << skip);
+		const uint64_t use = below(leaf.n);
+		const auto lo = static_cast<uint32_t>(use), hi = static_cast<uint32_t>(use >> 32);
+		const uint32_t evens = (lo & kEven) | (hi & kEven) << 1;
+		const uint32_t odds = (lo & ~kEven) >> 1 | (hi & ~kEven);
+		const uint32_t skipped = uint32_t{1} << ((skip & 30) | skip >> 5);
 		const __m512i value_bits = splat(kValueMask), half = splat(~uint64_t{0} >> 1);
 		__m512i gap = _mm512_setzero_si512(), natural = gap, under_block = gap;
-		__m512i s = load(leaf.key);
-		for (unsigned i = 0; i < 64; i += 8) {
-			const __m512i after = i < 56 ? load(leaf.key + i + 8) : s;
-			const __m512i e = _mm512_alignr_epi64(after, s, 1);
-			const __mmask8 gaps = _mm512_mask_testn_epi64_mask(
-				static_cast<__mmask8>(use >> i), s, value_bits);
+		const Pairs pairs(leaf);
+		for (unsigned i = 0; i < 4; ++i) {
+			const __m512i next = _mm512_alignr_epi64(pairs.even[i + 1], pairs.even[i], 2);
+			const __mmask8 even = _mm512_mask_testn_epi64_mask(static_cast<__mmask8>(evens >> 8 * i), pairs.even[i], value_bits);
+			const __mmask8 odd = _mm512_mask_testn_epi64_mask(static_cast<__mmask8>(odds >> 8 * i), pairs.odd[i], value_bits);
+			const __mmask8 gaps = (even | odd) & static_cast<__mmask8>(~(skipped >> 8 * i));
+			const __m512i s = _mm512_mask_mov_epi64(pairs.odd[i], even, pairs.even[i]);
+			const __m512i e = _mm512_mask_mov_epi64(next, even, pairs.odd[i]);
 			const __m512i low = _mm512_srlv_epi64(half, _mm512_lzcnt_epi64(_mm512_xor_si512(s, e)));
 			const __mmask8 whole = _mm512_mask_testn_epi64_mask(gaps, s, low);
 			const __m512i length = _mm512_sub_epi64(e, s);
@@ -82,7 +90,6 @@ struct Avx512Kernels {
 			natural = _mm512_mask_max_epi64(natural, whole, natural, length);
 			under_block = _mm512_mask_max_epi64(under_block, gaps, under_block,
 							    _mm512_andnot_si512(s, low));
-			s = after;
 		}
 		// Without a gap the block comes to 1, less than a granule.
 		const __m512i most = _mm512_sub_epi64(under_block, splat(~uint64_t{0}));
@@ -136,6 +143,21 @@ struct Avx512Kernels {
 	}
 
 private:
+	static constexpr uint32_t kEven = 0x55555555;
+	struct Pairs {
+		__m512i even[5], odd[4];
+
+		explicit Pairs(const Leaf &leaf)
+		{
+			for (unsigned i = 0; i < 4; ++i) {
+				const __m512i a = load(leaf.key + 8 * i), b = load(leaf.key + 32 + 8 * i);
+				even[i] = _mm512_unpacklo_epi64(a, b);
+				odd[i] = _mm512_unpackhi_epi64(a, b);
+			}
+			// What follows the lower half; nothing follows the upper one.
+			even[4] = _mm512_unpackhi_epi64(even[0], even[0]);
+		}
+	};
 	static __m512i kIota() { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
 	static void store(uint64_t *to, __m512i old, __mmask8 lanes, __m512i v)
 	{
