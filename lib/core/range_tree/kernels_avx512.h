@@ -83,11 +83,11 @@ struct Avx512Kernels {
 			const __m512i s = _mm512_mask_mov_epi64(pairs.odd[i], even, pairs.even[i]);
 			const __m512i e = _mm512_mask_mov_epi64(next, even, pairs.odd[i]);
 			const __m512i low = _mm512_srlv_epi64(half, _mm512_lzcnt_epi64(_mm512_xor_si512(s, e)));
-			const __mmask8 whole = _mm512_mask_testn_epi64_mask(gaps, s, low);
-			const __m512i length = _mm512_sub_epi64(e, s);
+			const __m512i length = _mm512_sub_epi64(e, s), after = _mm512_and_si512(e, low);
 			gap = _mm512_mask_max_epi64(gap, gaps, gap, length);
-			natural = _mm512_mask_max_epi64(natural, gaps, natural, _mm512_and_si512(e, low));
-			natural = _mm512_mask_max_epi64(natural, whole, natural, length);
+			natural = _mm512_mask_max_epi64(
+				natural, gaps, natural,
+				_mm512_mask_mov_epi64(after, _mm512_testn_epi64_mask(s, low), length));
 			under_block = _mm512_mask_max_epi64(under_block, gaps, under_block,
 							    _mm512_andnot_si512(s, low));
 		}
