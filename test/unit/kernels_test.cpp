@@ -143,7 +143,9 @@ TEST_P(KernelsTest, SummaryOfLeaf)
 	for (unsigned round = 0; round < 100; ++round) {
 		for (unsigned n = 1; n <= Leaf::kCapacity; ++n) {
 			const Leaf leaf = random_leaf(random, n);
-			for (const unsigned skip : {0u, static_cast<unsigned>(random.below(n)), n - 1, 63u}) {
+			for (unsigned skip : {0u, static_cast<unsigned>(random.below(n)), n - 1, 63u}) {
+				if (value_of(leaf.key[skip]) != 0)
+					skip = 63;  // ranges are not skipped
 				ASSERT_EQ(GetParam()->summarize_leaf(leaf, skip),
 					  kPortableKernels.summarize_leaf(leaf, skip));
 			}

@@ -77,9 +77,12 @@ struct Avx512Kernels {
 		const Pairs pairs(leaf);
 		for (unsigned i = 0; i < 4; ++i) {
 			const __m512i next = _mm512_alignr_epi64(pairs.even[i + 1], pairs.even[i], 2);
-			const __mmask8 even = _mm512_mask_testn_epi64_mask(static_cast<__mmask8>(evens >> 8 * i), pairs.even[i], value_bits);
-			const __mmask8 odd = _mm512_mask_testn_epi64_mask(static_cast<__mmask8>(odds >> 8 * i), pairs.odd[i], value_bits);
-			const __mmask8 gaps = (even | odd) & static_cast<__mmask8>(~(skipped >> 8 * i));
+			const __mmask8 even = _mm512_mask_testn_epi64_mask(
+				static_cast<__mmask8>(evens >> 8 * i), pairs.even[i], value_bits);
+			const __mmask8 odd = _mm512_mask_testn_epi64_mask(
+				static_cast<__mmask8>(odds >> 8 * i), pairs.odd[i], value_bits);
+			// Late, because what is skipped is known last.
+			const auto gaps = static_cast<__mmask8>((even | odd) & ~(skipped >> 8 * i));
 			const __m512i s = _mm512_mask_mov_epi64(pairs.odd[i], even, pairs.even[i]);
 			const __m512i e = _mm512_mask_mov_epi64(next, even, pairs.odd[i]);
 			const __m512i low = _mm512_srlv_epi64(half, _mm512_lzcnt_epi64(_mm512_xor_si512(s, e)));
@@ -111,14 +114,15 @@ struct Avx512Kernels {
 		return s;
 	}
 
+	// Every vector is stored, changed or not: memmove() would mispredict the length. The
+	// word of n goes with the last one and is written again.
 	static void open(Leaf &leaf, unsigned at, unsigned by)
 	{
 		const unsigned n = leaf.n + by;
-		const __m512i from = _mm512_sub_epi64(kIota(), splat(by));
-		const uint64_t moved = ~below(at + by) & ~(uint64_t{1} << 63);
-		__m512i before = load(leaf.key);
-		store(leaf.key, before, static_cast<__mmask8>(moved), _mm512_permutexvar_epi64(from, before));
-		for (unsigned i = 8; i < 64; i += 8) {
+		const uint64_t moved = ~below(at + by);
+		const __m512i from = _mm512_sub_epi64(iota(), splat(by));
+		__m512i before = _mm512_setzero_si512();
+		for (unsigned i = 0; i < 64; i += 8) {
 			const __m512i here = load(leaf.key + i);
 			store(leaf.key + i, here, static_cast<__mmask8>(moved >> i),
 			      _mm512_permutex2var_epi64(here, from, before));
@@ -130,8 +134,8 @@ struct Avx512Kernels {
 	static void close(Leaf &leaf, unsigned at, unsigned by)
 	{
 		const unsigned n = leaf.n - by;
-		const __m512i from = _mm512_add_epi64(kIota(), splat(by));
-		const uint64_t moved = ~below(at) & ~(uint64_t{1} << 63);
+		const uint64_t moved = ~below(at);
+		const __m512i from = _mm512_add_epi64(iota(), splat(by));
 		__m512i here = load(leaf.key);
 		for (unsigned i = 0; i < 64; i += 8) {
 			const __m512i after = i < 56 ? load(leaf.key + i + 8) : here;
@@ -143,7 +147,12 @@ struct Avx512Kernels {
 	}
 
 private:
+	// The extents of a leaf in pairs. Of 2j and 2j + 1 one at most is a gap, so that one
+	// lane serves both. Even lanes have pairs of the lower half of the leaf, odd lanes
+	// those of the upper half: lane b of all, counted through, has the extents b and b + 1,
+	// or 32 + b - 1 and 32 + b.
 	static constexpr uint32_t kEven = 0x55555555;
+
 	struct Pairs {
 		__m512i even[5], odd[4];
 
@@ -158,12 +167,13 @@ private:
 			even[4] = _mm512_unpackhi_epi64(even[0], even[0]);
 		}
 	};
-	static __m512i kIota() { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
+
+	static __m512i iota() { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
+	static __m512i load(const void *p) { return _mm512_loadu_si512(p); }
 	static void store(uint64_t *to, __m512i old, __mmask8 lanes, __m512i v)
 	{
-		_mm512_store_si512(to, _mm512_mask_mov_epi64(old, lanes, v));
+		_mm512_storeu_si512(to, _mm512_mask_mov_epi64(old, lanes, v));
 	}
-	static __m512i load(const void *p) { return _mm512_loadu_si512(p); }
 	static __m256i load256(const void *p)
 	{
 		return _mm256_loadu_si256(static_cast<const __m256i *>(p));

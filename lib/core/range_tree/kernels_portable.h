@@ -38,7 +38,7 @@ struct PortableKernels {
 		return -1;
 	}
 
-	// The maxima over all gaps of the leaf but that of extent `skip`.
+	// The maxima over all gaps of the leaf but the one at `skip`, which may be none, 63.
 	static Summary summarize(const Leaf &leaf, unsigned skip)
 	{
 		uint64_t gap = 0, natural = 0;
