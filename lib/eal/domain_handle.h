@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <type_traits>
 
 #include <rte_lcore.h>
 #include <rte_memzone.h>
@@ -36,9 +37,12 @@ struct iovad_domain {
 	{
 	}
 
-	iovad::core::Domain core;
+	iovad::core::Domain core;  // first
 	const rte_memzone *memzone;
 	iovad::eal::SharedDomain *shared;
 	void *lcore_callback = nullptr;
 	iovad_domain *next = nullptr;  // in this process's list
 };
+
+// Inlined code in programs reads Domain::hot_ at its front.
+static_assert(std::is_standard_layout_v<iovad_domain>);
