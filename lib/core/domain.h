@@ -20,6 +20,9 @@
 // its pool, the space. An lcore inside its cache takes locks of the depot only.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+
 #include "core/address_space.h"
 #include "core/lcore_cache.h"
 
@@ -155,19 +158,21 @@ private:
 							 class_offset);
 	}
 
-	// All are blocks of this bin. May say no where it is yes: differences are taken for
-	// signed, so that the loop is a handful of vector instructions.
+	// All are blocks of this bin. Each lies between what all have in common and what any
+	// has, which two instructions per vector find; where that says nothing, one by one.
 	bool are_blocks(Bin bin, const uint64_t *iovas, unsigned n) const
 	{
 		const uint64_t mask = blocks_[bin.klass()].mask, first = hot_.zone_first[bin.zone()];
-		const uint64_t span = hot_.zone_last[bin.zone()] - first - mask;
-		uint64_t bits = 0, sign = span;
+		const uint64_t last = hot_.zone_last[bin.zone()] - mask;
+		uint64_t common = ~uint64_t{0}, any = 0;
 		for (unsigned i = 0; i < n; ++i) {
-			const uint64_t offset = iovas[i] - first;
-			bits |= iovas[i];
-			sign |= offset | (span - offset);
+			common &= iovas[i];
+			any |= iovas[i];
 		}
-		return (bits & mask) == 0 && static_cast<int64_t>(sign) >= 0;
+		if ((any & mask) != 0)
+			return false;
+		return (common >= first && any <= last) ||
+		       std::all_of(iovas, iovas + n, [=](uint64_t iova) { return iova - first <= last - first; });
 	}
 
 	LcoreCache *cache_of(unsigned lcore) const { return LcoreCache::of(iovad_hot_cache_of(&hot_, lcore)); }
@@ -242,5 +247,18 @@ private:
 	uint32_t pid_;
 	LcoreCache absent_;  // of lcores that have none
 };
+
+// What programs were compiled with, and why it lies so: see iovad_hot.h. Another layout is
+// another IOVAD_HOT_LAYOUT.
+static_assert(IOVAD_HOT_LAYOUT == 1);
+static_assert(offsetof(iovad_hot_magazine, n) == 0 && offsetof(iovad_hot_magazine, capacity) == 4 &&
+	      offsetof(iovad_hot_magazine, address) == 16);
+static_assert(offsetof(iovad_hot_cache, visits) == 16 && offsetof(iovad_hot_cache, pair) == 24);
+static_assert(offsetof(iovad_hot_pair, loaded) == 0 && sizeof(iovad_hot_pair) == 16);
+static_assert(offsetof(iovad_hot_domain, zone_first) == 0 && offsetof(iovad_hot_domain, zone_last) == 16 &&
+	      offsetof(iovad_hot_domain, common_len) == 40 &&
+	      offsetof(iovad_hot_domain, common_span) == 56 && offsetof(iovad_hot_domain, lcore) == 64);
+static_assert(offsetof(iovad_hot_lcore, cache) == 8 && sizeof(iovad_hot_lcore) == 16);
+static_assert(alignof(Domain) == 64 && alignof(LcoreCache) == 64 && alignof(Magazine) == 64);
 
 }  // namespace iovad::core

@@ -63,7 +63,7 @@ public:
 		const unsigned held = m.count();
 		if (n > held) [[unlikely]]
 			return false;
-		std::memcpy(addresses, m.address + (held - n), n * sizeof(uint64_t));
+		copy(addresses, m.address + (held - n), n);
 		m.set_count(held - n);
 		visit.took(n);
 		return true;
@@ -75,7 +75,7 @@ public:
 		const unsigned held = m.count();
 		if (n > m.capacity - held) [[unlikely]]
 			return false;
-		std::memcpy(m.address + held, addresses, n * sizeof(uint64_t));
+		copy(m.address + held, addresses, n);
 		m.set_count(held + n);
 		return true;
 	}
@@ -147,6 +147,17 @@ private:
 		return *reinterpret_cast<Pair *>(reinterpret_cast<std::byte *>(hot_.pair) + bin.offset());
 	}
 	Magazine &loaded(Bin bin) { return *static_cast<Magazine *>(iovad_hot_loaded(&pair(bin))); }
+	// A tenth faster than memcpy() of 32 addresses; the empty statement keeps the compiler
+	// from making that of it.
+	static void copy(uint64_t *to, const uint64_t *from, unsigned n)
+	{
+		for (; n >= 4; n -= 4, to += 4, from += 4) {
+			std::memcpy(to, from, 4 * sizeof(uint64_t));
+			asm volatile("");
+		}
+		for (; n != 0; --n)
+			*to++ = *from++;
+	}
 	static void swap(Pair &p);
 	bool refill(Depot &depot, Bin bin);
 	bool make_room(Depot &depot, Bin bin, Magazine *&overflow);
