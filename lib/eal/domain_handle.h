@@ -17,7 +17,8 @@ namespace iovad::eal {
 
 // At the front of the memzone.
 struct alignas(64) SharedDomain {
-	static constexpr uint64_t kMagic = 0x696f7661642d3031;  // "iovad-01": the layout
+	// "iovad-", the layout of what programs inline, the layout of the rest.
+	static constexpr uint64_t kMagic = 0x696f7661642d0001 + (IOVAD_HOT_LAYOUT << 8);
 	static constexpr unsigned kMaxProcesses = 64;
 
 	uint64_t magic;
