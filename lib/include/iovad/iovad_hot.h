@@ -152,9 +152,9 @@ IOVAD_HOT_INLINE struct iovad_hot_cache *iovad_hot_cache_of(const struct iovad_h
 							    uint32_t lcore)
 {
 	const struct iovad_hot_lcore *first = &d->lcore[1];
+	const int32_t index = lcore; /* LCORE_ID_ANY, all ones, becomes -1 */
 
-	/* LCORE_ID_ANY, all ones, becomes -1. */
-	return __atomic_load_n(&first[(int32_t)lcore].cache, __ATOMIC_RELAXED);
+	return __atomic_load_n(&first[index].cache, __ATOMIC_RELAXED);
 }
 
 /* One granule, wherever in the high zone. False: nothing happened; iovad_alloc_other() it is. */
