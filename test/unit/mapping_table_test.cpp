@@ -338,12 +338,12 @@ TEST_F(MappingTableTest, SharesShadowedOnesToo)
 TEST_F(MappingTableTest, WhoeverLacksTablesIsFoundWhenTheyCome)
 {
 	for (const bool hungry : {false, true}) {
+		IndexTables memory;
 		Tables own;
 		MappingRecord *old = own.add(0x40000000, kVa, 4 * k2M);
 		MappingRecord *heir = own.add(0x80000000, kVa - kPage, k2M + 5 * kPage);
 		std::vector<MappingRecord *> pending;
 		own.table.lock().lock();
-		IndexTables memory;
 		while (hungry && own.table.has_tables())
 			pending.push_back(own.table.take());
 		// To the last one.
