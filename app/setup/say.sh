@@ -10,11 +10,12 @@ step() { printf '\n== %s\n' "$*"; }
 say_change() { printf 'machine: %s\n' "$*"; }
 
 # die WHAT [WHAT TO DO...]: one line each.
+DIE_STATUS=1
 die() {
 	printf '\nerror: %s\n' "$1" >&2
 	shift
 	[ $# -eq 0 ] || printf '  %s\n' "$@" >&2
-	exit 1
+	exit "$DIE_STATUS"
 }
 
 # In words: 95 -> "1 min 35 s".

@@ -100,7 +100,7 @@ void MappingTable::give_back(MappingRecord *r)
 {
 	pending_ -= r->pending;
 	r->whole = r->part = r->padding = 0;
-	r->pending = r->region = r->cached = false;
+	r->pending = r->region = r->installed = r->cached = false;
 	r->next = free_;
 	free_ = r;
 	--live_;

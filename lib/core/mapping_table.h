@@ -48,6 +48,7 @@ struct alignas(64) MappingRecord {
 	MappingRecord *next;  // in the free list or a bucket; its user's between remove() and give_back()
 	bool region;       // stays mapped until it is removed as a region
 	bool pending, mapped, shadowed;  // MappingTable's; mapped: between add() and remove()
+	bool installed;    // by somebody else, who also removes the translation
 	bool cached;       // the address came from Domain::alloc()
 
 	Mapping mapping() const

@@ -38,7 +38,7 @@ Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit
 	if (share(m, limit, dir, iova))
 		return {};
 	MappingRecord *record;
-	return map_new(lcore, m, limit, dir, false, record, iova);
+	return map_new(lcore, m, limit, dir, Kind::buffer, record, iova);
 }
 
 Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
@@ -66,7 +66,8 @@ Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
 	return tear_down(lcore, record);
 }
 
-Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova)
+Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova,
+			   Installer installer)
 {
 	Memory m;
 	if (!memory_of(va, len, dir, m))
@@ -85,7 +86,8 @@ Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_
 		return o;
 	const auto place = regions_.emplace_hint(next, first, Region{len, nullptr});
 	MappingRecord *record;
-	const Outcome o = map_new(core::kNoLcore, m, limit, dir, true, record, iova);
+	const Kind kind = installer == Installer::us ? Kind::region : Kind::installed_region;
+	const Outcome o = map_new(core::kNoLcore, m, limit, dir, kind, record, iova);
 	if (o.ok())
 		place->second.record = record;
 	else
@@ -150,7 +152,7 @@ bool Mapper::share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova
 }
 
 // iova: of the caller's first byte.
-Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, bool region,
+Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
 			MappingRecord *&record, uint64_t &iova)
 {
 	record = take_record();
@@ -162,14 +164,15 @@ Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_
 		give_back(record);
 		return outcome(status);
 	}
-	if (const Outcome o = install(first, m.va, m.len, dir); !o.ok()) {
+	record->installed = kind == Kind::installed_region;
+	if (const Outcome o = record->installed ? Outcome{} : install(first, m.va, m.len, dir); !o.ok()) {
 		deallocate(lcore, *record, first, m.len);
 		give_back(record);
 		return o;
 	}
 	LockGuard guard(table_.lock());
-	record->region = region;
-	record->whole = !region;
+	record->region = kind != Kind::buffer;
+	record->whole = kind == Kind::buffer;
 	table_.add(record, {first, m.va, m.len, dir});
 	iova = first + m.offset;
 	return {};
@@ -269,13 +272,15 @@ Outcome Mapper::install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
 Outcome Mapper::tear_down(unsigned lcore, MappingRecord *record)
 {
 	const Mapping m = record->mapping();
-	const Outcome o = backend_->unmap(m.iova, m.len);
-	if (!o.ok()) {
-		count(table_.counters.errors);
-		quarantine(record);
-		return {Status::failed, o.error, o.advice};
+	if (!record->installed) {
+		const Outcome o = backend_->unmap(m.iova, m.len);
+		if (!o.ok()) {
+			count(table_.counters.errors);
+			quarantine(record);
+			return {Status::failed, o.error, o.advice};
+		}
+		count(table_.counters.unmaps);
 	}
-	count(table_.counters.unmaps);
 	deallocate(lcore, *record, m.iova, m.len);
 	give_back(record);
 	return {};

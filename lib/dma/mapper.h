@@ -24,6 +24,10 @@
 
 namespace iovad::dma {
 
+// Who installs the translation: the backend, or somebody else in the same IOMMU, who is
+// told the address.
+enum class Installer { us, other };
+
 class Mapper {
 public:
 	// n zeroed tables that live as long as the table of mappings, or null. May block.
@@ -35,7 +39,8 @@ public:
 	// See iovad_dma.h. lcore as in Domain. Outcome.advice is set where the backend failed.
 	Outcome map(unsigned lcore, const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova);
 	Outcome unmap(unsigned lcore, uint64_t iova, uint64_t len);
-	Outcome add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova);
+	Outcome add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova,
+			   Installer installer = Installer::us);
 	Outcome remove_region(const void *va, uint64_t len);
 
 	// Reads anew what devices can address, and reserves the rest of the domain. exists: what
@@ -56,7 +61,8 @@ private:
 	bool memory_of(const void *va, uint64_t len, uint32_t dir, Memory &out) const;
 	Outcome bring_in(const Memory &m, uint32_t dir);
 	bool share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova);
-	Outcome map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, bool region,
+	enum class Kind { buffer, region, installed_region };
+	Outcome map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
 			core::MappingRecord *&record, uint64_t &iova);
 	core::MappingRecord *take_record();
 	void feed_table();

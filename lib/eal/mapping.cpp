@@ -55,12 +55,14 @@ int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len)
 	});
 }
 
-int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova)
+int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova,
+	       dma::Installer installer)
 {
 	return with_mapper(d, [&](dma::Mapper &mapper) {
 		if (const int error = refresh(d))
 			return error;
-		return result(d, "add the region", number(va), len, mapper.add_region(va, len, limit, dir, iova));
+		return result(d, "add the region", number(va), len,
+			      mapper.add_region(va, len, limit, dir, iova, installer));
 	});
 }
 

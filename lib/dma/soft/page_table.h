@@ -13,7 +13,7 @@
 // walks again. It cannot miss that: entries written since are released after the count,
 // and a reader acquires every entry it reads; and one that began with the new count has
 // acquired the unlinking with it. That it meets no memory other than tables meanwhile is
-// because of Entry's leaf bit and of TablePool, which keeps its memory.
+// because of Entry's link bit and of TablePool, which keeps its memory.
 #pragma once
 
 #include <cstdio>
@@ -42,11 +42,16 @@ public:
 	// Lock-free, any thread, for any address below 2^address_bits.
 	Leaf find(uint64_t iova) const
 	{
+		return find(iova, [] {});
+	}
+	// For tests, which do things in the middle of a walk: step() after each entry read.
+	template <class Step> Leaf find(uint64_t iova, Step step) const
+	{
 		for (;;) {
 			// Acquire pairs with the release in unmap(): the tables that were recycled
 			// up to this count are not found any more.
 			const uint64_t before = recycled_.load(std::memory_order_acquire);
-			const Leaf leaf = walk(iova);
+			const Leaf leaf = walk(iova, step);
 			// Relaxed: the acquire of each entry keeps this load behind the walk.
 			if (recycled_.load(std::memory_order_relaxed) == before) [[likely]]
 				return leaf;
@@ -76,16 +81,15 @@ private:
 		unsigned wrong_counts = 0, wrong_leaves = 0;
 	};
 
-	Leaf walk(uint64_t iova) const
+	template <class Step> Leaf walk(uint64_t iova, Step &step) const
 	{
 		const Table *table = root_;
 		for (unsigned shift = level_shift(top_);; shift -= kEntryBits) {
-			const Entry e = table->get(iova >> shift & (kEntries - 1));
-			if (e.is_leaf())
+			// Who has been overtaken may come below the last level, and the shift below 0.
+			const Entry e = table->get(iova >> (shift % 64) & (kEntries - 1));
+			step();
+			if (!e.is_link())
 				return {e, shift};
-			// Below the last level comes only who has been overtaken.
-			if (e.empty() || shift == kPageShift)
-				return {};
 			table = &e.table();
 		}
 	}

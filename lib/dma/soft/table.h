@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One table of the software IOMMU and its entries, laid out as VT-d's second stage has
-// them: 512 entries of 8 bytes; bit 0 read, bit 1 write, bit 7 leaf, bits 12 to 51 the
-// address. What differs, and why:
+// them: 512 entries of 8 bytes; bit 0 read, bit 1 write, bits 12 to 51 the address. What
+// differs, and why:
 // - addresses are virtual ones of this process;
-// - bit 7 marks every leaf, not large ones only. So an entry says by itself whether it
-//   leads to a table: a walk that was overtaken (page_table.h) and no longer knows its
-//   level never takes the user's memory for a table;
+// - bit 9, which hardware ignores, says that the entry leads to a table, not bit 7 and the
+//   level that it does not. So an entry speaks for itself: a walk that was overtaken
+//   (page_table.h), and no longer knows its level, never takes the user's memory for a table;
 // - bits 52 to 61, which hardware ignores, count the used entries of the table that the
 //   entry leads to: unmapping knows which tables became empty, and looks at nothing else.
 #pragma once
@@ -33,16 +33,17 @@ public:
 
 	Entry() = default;
 	explicit Entry(uint64_t bits) : bits_(bits) {}
-	static Entry leaf(uint64_t va, uint64_t access) { return Entry(va | access | kLeaf); }
+	static Entry leaf(uint64_t va, uint64_t access) { return Entry(va | access); }
 	static Entry link(const Table &table, unsigned used)
 	{
-		return Entry(reinterpret_cast<uintptr_t>(&table) | kAccess | uint64_t{used} << kUsedShift);
+		return Entry(reinterpret_cast<uintptr_t>(&table) | kAccess | kLink |
+			     uint64_t{used} << kUsedShift);
 	}
 
 	uint64_t bits() const { return bits_; }
 	bool empty() const { return bits_ == 0; }
-	bool is_leaf() const { return (bits_ & kLeaf) != 0; }
-	bool is_link() const { return (bits_ & (kLeaf | kAccess)) == kAccess; }
+	bool is_link() const { return (bits_ & kLink) != 0; }
+	bool is_leaf() const { return !empty() && !is_link(); }
 	// Every one of these kinds of access.
 	bool allows(uint64_t access) const { return (bits_ & access) == access; }
 	uint64_t access() const { return bits_ & kAccess; }
@@ -51,7 +52,7 @@ public:
 	unsigned used() const { return static_cast<unsigned>(bits_ >> kUsedShift & 0x3ff); }
 
 private:
-	static constexpr uint64_t kLeaf = 1u << 7;
+	static constexpr uint64_t kLink = 1u << 9;
 	static constexpr uint64_t kAddress = (kAddressEnd - 1) & ~uint64_t{0xfff};
 	static constexpr unsigned kUsedShift = 52;
 

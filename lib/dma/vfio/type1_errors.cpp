@@ -166,7 +166,7 @@ Outcome unmap_mismatch(uint64_t unmapped, uint64_t len)
 	if (unmapped == 0)
 		return {Status::not_found, 0,
 			"nothing was unmapped although VFIO reports success: no mapping begins at this address, or "
-			"another process made it"};
+			"another process made it (before Linux 6.0 only that one can unmap it)"};
 	if (unmapped < len)
 		return {Status::failed, 0,
 			"less was unmapped than asked for: the range is not what one map gave, and part of it was "

@@ -4,8 +4,8 @@
 // Others may map in the same container; ranges only have to be apart.
 //
 // A call is one system call; only after a failure there are more, to find out what was hit.
-// No state but the file descriptor: any thread may call, and after fork() both processes
-// (but a mapping can only be removed by the process that made it).
+// No state but the file descriptor: any thread may call, and after fork() both processes (but
+// before Linux 6.0 only the process that made a mapping can remove it).
 #pragma once
 
 #include <memory>
@@ -37,6 +37,7 @@ public:
 	Outcome info(Info &out) override;
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override;
 	// Success of the kernel is not enough: the size it reports must be the one asked for.
+	// ok also where no device is attached any more: mappings end with the last one.
 	// not_found: nothing was unmapped. failed: something else than the range was.
 	Outcome unmap(uint64_t iova, uint64_t len) override;
 

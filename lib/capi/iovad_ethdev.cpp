@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The C API of packet pools and heaps.
+#include "iovad/iovad_ethdev.h"
+
+#include <cerrno>
+
+#include <rte_errno.h>
+
+#include "eal/heap.h"
+#include "eal/pktmbuf_pool.h"
+
+struct rte_mempool *iovad_pktmbuf_pool_create(const char *name, unsigned int n, unsigned int cache_size,
+					      uint16_t priv_size, uint16_t data_room_size, int socket_id,
+					      struct iovad_domain *d, uint64_t limit)
+{
+	if (!d || !name) {
+		rte_errno = EINVAL;
+		return nullptr;
+	}
+	return iovad::eal::create_pktmbuf_pool(*d, {name, n, cache_size, priv_size, data_room_size, socket_id, limit});
+}
+
+int iovad_heap_create(struct iovad_domain *d, const char *name, uint64_t len, uint64_t page_size, uint64_t limit)
+{
+	return d && name ? iovad::eal::create_heap(*d, name, len, page_size, limit) : -EINVAL;
+}
+
+int iovad_heap_destroy(struct iovad_domain *d, const char *name)
+{
+	return d && name ? iovad::eal::destroy_heap(*d, name) : -EINVAL;
+}

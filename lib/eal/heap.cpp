@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/heap.h"
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include <sys/mman.h>
+
+#include <rte_errno.h>
+#include <rte_malloc.h>
+
+#include "eal/log.h"
+#include "eal/mapping.h"
+#include "iovad/iovad_ethdev.h"
+
+namespace iovad::eal {
+
+namespace {
+
+constexpr uint64_t k4KiB = 4096, k2MiB = uint64_t{1} << 21, k1GiB = uint64_t{1} << 30;
+constexpr int kHugeShift = 26;  // MAP_HUGE_SHIFT
+
+// Anonymous memory of one page size, aligned to it.
+class Pages {
+public:
+	Pages(uint64_t len, uint64_t page_size) : len_(len)
+	{
+		const int huge = page_size == k4KiB ? 0 : MAP_HUGETLB | std::countr_zero(page_size) << kHugeShift;
+		void *va = mmap(nullptr, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | huge, -1, 0);
+		va_ = va == MAP_FAILED ? nullptr : va;
+	}
+	~Pages()
+	{
+		if (va_)
+			munmap(va_, len_);
+	}
+	Pages(const Pages &) = delete;
+	Pages &operator=(const Pages &) = delete;
+
+	void *va() const { return va_; }
+
+private:
+	void *va_;
+	uint64_t len_;
+};
+
+}  // namespace
+
+struct Heap {
+	Heap(iovad_domain &d, const char *heap_name, uint64_t bytes, uint64_t page_size)
+		: domain(d), pages(bytes, page_size), len(bytes)
+	{
+		std::snprintf(name, sizeof name, "%s", heap_name);
+	}
+	~Heap()
+	{
+		if (has_memory)
+			rte_malloc_heap_memory_remove(name, pages.va(), len);
+		if (exists)
+			rte_malloc_heap_destroy(name);
+		if (mapped)
+			remove_region(domain, pages.va(), len);
+	}
+	Heap(const Heap &) = delete;
+	Heap &operator=(const Heap &) = delete;
+
+	iovad_domain &domain;
+	Pages pages;
+	uint64_t len;
+	char name[IOVAD_HEAP_NAME_MAX + 1];
+	bool mapped = false, exists = false, has_memory = false;
+};
+
+namespace {
+
+std::mutex mutex;
+std::vector<std::unique_ptr<Heap>> heaps;  // of this process
+
+int add_memory(Heap &heap, uint64_t page_size, rte_iova_t iova)
+{
+	std::vector<rte_iova_t> iovas(heap.len / page_size);
+	for (size_t i = 0; i < iovas.size(); ++i)
+		iovas[i] = iova + i * page_size;
+	if (rte_malloc_heap_create(heap.name) != 0)
+		return -rte_errno;
+	heap.exists = true;
+	if (rte_malloc_heap_memory_add(heap.name, heap.pages.va(), heap.len, iovas.data(),
+				       static_cast<unsigned>(iovas.size()), page_size) != 0)
+		return -rte_errno;
+	heap.has_memory = true;
+	return 0;
+}
+
+}  // namespace
+
+int create_heap(iovad_domain &d, const char *name, uint64_t len, uint64_t page_size, uint64_t limit)
+try {
+	const uint64_t page = page_size ? page_size : k2MiB;
+	if (page != k4KiB && page != k2MiB && page != k1GiB) {
+		IOVAD_LOG(ERR, "%s: pages of %llu bytes: only 4 KiB, 2 MiB, 1 GiB", name,
+			  static_cast<unsigned long long>(page));
+		return -EINVAL;
+	}
+	if (len == 0 || len % page != 0 || std::strlen(name) > IOVAD_HEAP_NAME_MAX)
+		return -EINVAL;
+	if (!d.mapper)
+		return -ENOTSUP;
+	std::lock_guard guard(mutex);
+	heaps.reserve(heaps.size() + 1);
+	auto heap = std::make_unique<Heap>(d, name, len, page);
+	if (!heap->pages.va()) {
+		IOVAD_LOG(ERR, "%s: no %llu pages of %llu KiB: reserve more (nr_hugepages)", name,
+			  static_cast<unsigned long long>(len / page), static_cast<unsigned long long>(page >> 10));
+		return -ENOMEM;
+	}
+	rte_iova_t iova;
+	if (const int error = add_region(d, heap->pages.va(), len, limit, dma::kBidirectional, iova,
+					 d.eal_memory ? dma::Installer::other : dma::Installer::us))
+		return error;
+	heap->mapped = true;
+	if (const int error = add_memory(*heap, page, iova))
+		return error;
+	heaps.push_back(std::move(heap));
+	return 0;
+} catch (const std::bad_alloc &) {
+	return -ENOMEM;
+}
+
+int destroy_heap(iovad_domain &d, const char *name)
+{
+	std::lock_guard guard(mutex);
+	for (auto it = heaps.begin(); it != heaps.end(); ++it) {
+		Heap &heap = **it;
+		if (&heap.domain != &d || std::strcmp(heap.name, name) != 0)
+			continue;
+		if (rte_malloc_heap_memory_remove(heap.name, heap.pages.va(), heap.len) != 0)
+			return -rte_errno;
+		heap.has_memory = false;
+		heaps.erase(it);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+}  // namespace iovad::eal

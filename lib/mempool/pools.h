@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What this process knows of its pools beyond the ring of free objects, which is all that
+// the data path needs.
+#pragma once
+
+#include <vector>
+
+#include <rte_mempool.h>
+
+#include "mempool/pool_domain.h"
+
+namespace iovad::mempool {
+
+// 0 or a negative errno, logged. Any thread.
+int open_pool(const rte_mempool *pool);
+// Maps a piece of the pool's memory.
+int map_chunk(const rte_mempool *pool, void *va, size_t len, rte_iova_t &iova);
+// What map_chunk() did last is undone.
+void unmap_last_chunk(const rte_mempool *pool);
+// Unmaps all of it.
+void close_pool(const rte_mempool *pool);
+
+}  // namespace iovad::mempool

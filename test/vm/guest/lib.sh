@@ -1,0 +1,94 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# For scripts that run in the emulated machine: . "$IOVAD_VM_TREE/test/vm/guest/lib.sh"
+
+# driver_of ADDRESS: what is bound to the PCI device; empty where nothing is.
+driver_of() {
+	local link=/sys/bus/pci/devices/$1/driver
+	[ -L "$link" ] || return 0
+	link=$(readlink "$link")
+	echo "${link##*/}"
+}
+
+# bind_driver ADDRESS DRIVER: whatever had it before. Its module must be loaded.
+bind_driver() {
+	local device=/sys/bus/pci/devices/$1
+	[ ! -e "$device/driver" ] || echo "$1" >"$device/driver/unbind"
+	echo "$2" >"$device/driver_override"
+	echo "$1" >/sys/bus/pci/drivers_probe
+	[ -e "/sys/bus/pci/drivers/$2/$1" ]
+}
+
+# iommu_group_of ADDRESS: its number, the name of its file in /dev/vfio.
+iommu_group_of() {
+	local link
+	link=$(readlink "/sys/bus/pci/devices/$1/iommu_group") || return
+	echo "${link##*/}"
+}
+
+# netdev_of ADDRESS: what the kernel's driver calls the interface.
+netdev_of() {
+	local dir
+	for dir in "/sys/bus/pci/devices/$1"/net/* "/sys/bus/pci/devices/$1"/virtio*/net/*; do
+		[ ! -d "$dir" ] || { echo "${dir##*/}"; return; }
+	done
+	return 1
+}
+
+# iommu_faults [FILE]: how many accesses the IOMMU refused, by the kernel's log, or by
+# FILE with the text of one. None is exact. Of many it is a lower bound: the kernel logs
+# ten in five seconds and counts the rest, the hardware keeps one until it is read.
+iommu_faults() {
+	if [ $# -gt 0 ]; then cat "$1"; else dmesg; fi | awk '
+		/DMAR:.*fault addr/ { n++ }
+		/dmar_fault: [0-9]+ callbacks suppressed/ { sub(/.*dmar_fault: /, ""); n += $1 }
+		END { print n + 0 }'
+}
+
+# iommu_fault_addresses [FILE]: each that was logged, once.
+iommu_fault_addresses() {
+	if [ $# -gt 0 ]; then cat "$1"; else dmesg; fi |
+		sed -n 's/.*DMAR:.*fault addr \(0x[0-9a-f]*\).*/\1/p' | sort -u
+}
+
+# trace_iommu FILE COMMAND...: each change that the kernel makes to an IOMMU's page table
+# while COMMAND runs, as ftrace text in FILE (iovad-perf replays it); COMMAND's status, or
+# 1 where events were lost: TRACE_KIB (65536, for each CPU) was too little.
+trace_iommu() {
+	local tracing=/sys/kernel/tracing file=$1 status=0 lost
+	shift
+	echo 0 >"$tracing/tracing_on"
+	echo "${TRACE_KIB:-65536}" >"$tracing/buffer_size_kb"
+	: >"$tracing/trace"
+	echo 1 >"$tracing/events/iommu/map/enable"
+	echo 1 >"$tracing/events/iommu/unmap/enable"
+	echo 1 >"$tracing/tracing_on"
+	"$@" || status=$?
+	echo 0 >"$tracing/tracing_on"
+	echo 0 >"$tracing/events/iommu/map/enable"
+	echo 0 >"$tracing/events/iommu/unmap/enable"
+	cat "$tracing/trace" >"$file"
+	lost=$(cat "$tracing"/per_cpu/cpu*/stats |
+		awk '$1 == "overrun:" || $1 == "dropped" && $2 == "events:" { n += $NF } END { print n + 0 }')
+	if [ "$lost" -gt 0 ]; then
+		echo "trace_iommu: $lost events were lost; give it a larger TRACE_KIB" >&2
+		return 1
+	fi
+	return "$status"
+}
+
+# join_nics: for two NICs with the kernel's driver (--kernel-driver): 10.9.0.1 on the
+# first, and 10.9.0.2 on the second in a network namespace of its own, "far", without
+# which the kernel would not send over the wire. Then: ip netns exec far COMMAND
+join_nics() {
+	local near far
+	read -r near far <<<"$IOVAD_VM_NICS"
+	near=$(netdev_of "$near") && far=$(netdev_of "$far") || return
+	ip netns add far &&
+		ip link set "$far" netns far &&
+		ip addr add 10.9.0.1/24 dev "$near" &&
+		ip link set "$near" up &&
+		ip -n far addr add 10.9.0.2/24 dev "$far" &&
+		ip -n far link set "$far" up &&
+		ip -n far link set lo up
+}
