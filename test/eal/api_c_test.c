@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause
- * Every function of iovad.h once, from a C program. Prints TAP.
+ * Every function of iovad.h and iovad_dma.h once, from a C program. Prints TAP.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -10,6 +10,7 @@
 #include <rte_errno.h>
 
 #include <iovad/iovad.h>
+#include <iovad/iovad_dma.h>
 
 #include "eal_setup.h"
 #include "inlined.h"
@@ -128,6 +129,34 @@ static void end(struct iovad_domain *d)
 	check(iovad_domain_destroy(d) == 0, "destroy ends the domain");
 }
 
+static void mapped(void)
+{
+	static char memory[3 * 4096];
+	struct iovad_domain_conf conf;
+	rte_iova_t iova = 0, region = 0;
+
+	iovad_domain_conf_init(&conf);
+	conf.name = "c-mapped";
+	conf.backend = IOVAD_BACKEND_SOFT;
+	struct iovad_domain *d = iovad_domain_create(&conf);
+	check(d != NULL, "create makes a domain with a software IOMMU");
+	if (d == NULL)
+		return;
+	check(iovad_map(d, memory + 100, 5000, LIMIT_32, IOVAD_TO_DEVICE, &iova) == 0 && iova + 4999 <= LIMIT_32,
+	      "map maps under the limit");
+	check(iovad_va2iova(d, memory + 200, 10) == iova + 100, "va2iova finds it");
+	check(iovad_iova2va(d, iova + 100, 10) == memory + 200, "iova2va finds the memory");
+	check(iovad_region_add(d, memory, sizeof memory, UINT64_MAX, IOVAD_BIDIRECTIONAL, &region) == 0,
+	      "region_add maps all of it");
+	check(iovad_domain_refresh(d) == 0, "refresh");
+	check(iovad_domain_destroy(d) == -EBUSY, "destroy refuses while something is mapped");
+	check(iovad_unmap(d, iova, 5000) == 0 && iovad_unmap(d, iova, 5000) == -ENOENT, "unmap, once");
+	check(iovad_region_remove(d, memory, sizeof memory) == 0, "region_remove");
+	check(iovad_va2iova(d, memory, 1) == RTE_BAD_IOVA && iovad_iova2va(d, region, 1) == NULL,
+	      "lookups find nothing more");
+	check(iovad_domain_destroy(d) == 0, "destroy ends it");
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -144,6 +173,7 @@ int main(int argc, char **argv)
 		exact(d);
 		end(d);
 	}
+	mapped();
 	rte_eal_cleanup();
 	printf("1..%d\n", checks);
 	return failures != 0;

@@ -338,7 +338,7 @@ TEST_F(MappingTableTest, SharesShadowedOnesToo)
 TEST_F(MappingTableTest, WhoeverLacksTablesIsFoundWhenTheyCome)
 {
 	for (const bool hungry : {false, true}) {
-		IndexTables memory;  // outlives the table
+		IndexTables memory;
 		Tables own;
 		MappingRecord *old = own.add(0x40000000, kVa, 4 * k2M);
 		MappingRecord *heir = own.add(0x80000000, kVa - kPage, k2M + 5 * kPage);
