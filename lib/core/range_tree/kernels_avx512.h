@@ -98,7 +98,13 @@ struct Avx512Kernels {
 		const __m512i most = _mm512_sub_epi64(under_block, splat(~uint64_t{0}));
 		const __m512i block = _mm512_srlv_epi64(splat(uint64_t{1} << 63), _mm512_lzcnt_epi64(most));
 		natural = _mm512_max_epi64(natural, block);
-		return {saturate(pfn_of(reduce(gap))), saturate(pfn_of(reduce(natural)))};
+		// The lanes of both beside each other, reduced together.
+		const __m512i both = _mm512_max_epi64(_mm512_unpacklo_epi64(gap, natural),
+						      _mm512_unpackhi_epi64(gap, natural));
+		const __m256i four = _mm256_max_epi64(_mm512_castsi512_si256(both),
+						      _mm512_extracti64x4_epi64(both, 1));
+		const __m128i two = _mm_max_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+		return summary_of(_mm_cvtusepi64_epi32(_mm_srli_epi64(two, kValueBits)));
 	}
 
 	static Summary summarize(const Inner &node, unsigned c, Summary s)
@@ -110,7 +116,10 @@ struct Avx512Kernels {
 			gap = _mm256_mask_max_epu32(gap, lanes, gap, load256(node.gap + i));
 			natural = _mm256_mask_max_epu32(natural, lanes, natural, load256(node.natural + i));
 		}
-		s.raise({max_u32(gap), max_u32(natural)});
+		const __m256i both = _mm256_max_epu32(_mm256_unpacklo_epi32(gap, natural),
+						      _mm256_unpackhi_epi32(gap, natural));
+		const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+		s.raise(summary_of(_mm_max_epu32(four, _mm_shuffle_epi32(four, 0x4e))));
 		return s;
 	}
 
@@ -181,13 +190,9 @@ private:
 	static __m512i splat(uint64_t v) { return _mm512_set1_epi64(static_cast<long long>(v)); }
 	static uint64_t below(unsigned n) { return (uint64_t{1} << n) - 1; }
 
-	static uint64_t reduce(__m512i v) { return static_cast<uint64_t>(_mm512_reduce_max_epi64(v)); }
-	static uint32_t max_u32(__m256i v)
+	static Summary summary_of(__m128i v)
 	{
-		__m128i x = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
-		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
-		return static_cast<uint32_t>(_mm_cvtsi128_si32(x));
+		return std::bit_cast<Summary>(_mm_cvtsi128_si64(v));
 	}
 };
 
