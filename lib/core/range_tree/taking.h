@@ -52,6 +52,7 @@ template <class Kernels> struct Taking {
 			l = path.leaf;
 		}
 		// The leaf is reduced before it is edited: vector loads would wait for the stores.
+		// And it is edited before the long way up, which nothing in it has to wait for.
 		Summary left = Kernels::summarize(*l, index);
 		left.raise(summary_of_gap(s, p));
 		left.raise(summary_of_gap(q, e));
