@@ -77,8 +77,7 @@ testpmd() {
 	local status=0
 	step "testpmd on NICs bound to vfio-pci"
 	guarded "$REPO/examples/testpmd/run.sh" "${NICS[@]}" --build "$BUILD" --seconds 10 \
-		--json "$OUT/testpmd.json" > >(tee "$OUT/testpmd.txt") || status=$?
-	wait $! || true # tee
+		--json "$OUT/testpmd.json" || status=$?
 	[ "$status" -eq 0 ] || die "testpmd's session ended with status $status; what it said is above."
 }
 
@@ -131,7 +130,7 @@ show_results() {
 	say
 	say "Pictures of the address space over time (open them in a browser):"
 	for file in "$OUT"/*.svg; do say "  $file"; done
-	say "The figures as JSON, and the tables above as text:"
+	say "The figures as JSON, and the tables of the replays as text:"
 	say "  $OUT/*.json"
 	say "  $OUT/*.txt"
 	say "Next: examples/testpmd/README.md explains the first part, and how to run it on your own NICs;"
