@@ -16,7 +16,7 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
   release  gcc, everything: unit, EAL, iovad-perf and installation tests
   asan     unit and EAL tests under AddressSanitizer and UBSan
   tsan     unit and EAL tests under ThreadSanitizer
-  core     the core where DPDK is absent (-Ddpdk=disabled)
+  core     core and backends where DPDK is absent (-Ddpdk=disabled)
   clang    all of it built with clang; unit tests
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
 
@@ -154,7 +154,7 @@ section_core() {
 
 section_clang() {
 	CC=clang CXX=clang++ build clang "$REPO/build-clang" "${FULL[@]}" -Dbenchmarks=enabled || return 0
-	meson_tests clang "$REPO/build-clang" --suite core
+	meson_tests clang "$REPO/build-clang" --suite core --suite dma
 }
 
 section_scripts() {

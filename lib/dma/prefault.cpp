@@ -60,12 +60,14 @@ int prefault(const void *va, uint64_t len, bool device_writes)
 	const uint64_t first = reinterpret_cast<uint64_t>(va) & ~(kPage - 1);
 	const uint64_t end = (reinterpret_cast<uint64_t>(va) + len + kPage - 1) & ~(kPage - 1);
 	std::atomic<int> error = 0;
+	const uint64_t begin = first & ~(kChunk - 1);
 	const auto chunk = [&](uint64_t i) {
-		const uint64_t from = first + i * kChunk;
-		if (const int e = populate(from, std::min(from + kChunk, end), advice))
+		const uint64_t from = begin + i * kChunk;
+		const int e = populate(std::max(from, first), std::min(from + kChunk, end), advice);
+		if (e == EFAULT || e == ENOMEM)
 			error.store(e, std::memory_order_relaxed);
 	};
-	const uint64_t chunks = (end - first + kChunk - 1) / kChunk;
+	const uint64_t chunks = (end - begin + kChunk - 1) / kChunk;
 	if (chunks == 1) {
 		chunk(0);
 	} else {
@@ -75,8 +77,7 @@ int prefault(const void *va, uint64_t len, bool device_writes)
 		Unpinned unpinned(arena);
 		arena.execute([&] { tbb::parallel_for(uint64_t{0}, chunks, chunk); });
 	}
-	const int e = error.load(std::memory_order_relaxed);
-	return e == EFAULT || e == ENOMEM ? e : 0;
+	return error.load(std::memory_order_relaxed);
 }
 
 }  // namespace iovad::dma

@@ -37,14 +37,8 @@ template <class Kernels> struct Aggregates {
 		while (depth-- > 0) {
 			Inner &node = *path.node[depth];
 			const unsigned c = path.at[depth];
-			const Summary old = node.summary(c), all = stored(path, depth);
-			if (old == s)
-				return;
-			// Reduced before the lane is stored: a vector load would wait for the store.
 			const Summary above = Kernels::summarize(node, c, s);
 			node.set_summary(c, s);
-			if (above == all)
-				return;
 			s = above;
 		}
 		t.root_ = s;

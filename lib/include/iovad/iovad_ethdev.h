@@ -11,6 +11,8 @@
 #ifndef IOVAD_ETHDEV_H
 #define IOVAD_ETHDEV_H
 
+#include <sys/types.h> /* rte_mempool.h needs ssize_t */
+
 #include <rte_mempool.h>
 
 #include <iovad/iovad_dma.h>
