@@ -18,7 +18,8 @@ namespace iovad::eal {
 
 namespace {
 
-// A piece of the pool's memory, mapped; undone when the mempool drops it.
+// A piece of the pool's memory, mapped; undone when the mempool drops it. Memory that cannot
+// be unmapped stays reserved: devices may still write to it.
 struct Chunk {
 	iovad_domain &domain;
 	const rte_memzone *zone = nullptr;
@@ -27,9 +28,11 @@ struct Chunk {
 	explicit Chunk(iovad_domain &d) : domain(d) {}
 	~Chunk()
 	{
-		if (iova != RTE_BAD_IOVA)
-			remove_region(domain, zone->addr, zone->len);
-		if (zone)
+		const int error = iova == RTE_BAD_IOVA ? 0 : remove_region(domain, zone->addr, zone->len);
+		if (error != 0)
+			IOVAD_LOG(ERR, "%s: still mapped (%s): its %zu bytes are lost", zone->name,
+				  rte_strerror(-error), zone->len);
+		else if (zone)
 			rte_memzone_free(zone);
 	}
 	Chunk(const Chunk &) = delete;
@@ -39,7 +42,13 @@ struct Chunk {
 };
 
 struct PoolFree {
-	void operator()(rte_mempool *pool) const { rte_mempool_free(pool); }
+	// After a failure, whose errno is kept.
+	void operator()(rte_mempool *pool) const
+	{
+		const int error = rte_errno;
+		rte_mempool_free(pool);
+		rte_errno = error;
+	}
 };
 using Pool = std::unique_ptr<rte_mempool, PoolFree>;
 
@@ -107,8 +116,11 @@ try {
 	if (RTE_ALIGN(conf.priv_size, RTE_MBUF_PRIV_ALIGN) != conf.priv_size)
 		return fail(EINVAL);
 	const unsigned element = static_cast<unsigned>(sizeof(rte_mbuf)) + conf.priv_size + conf.data_room_size;
+	// What an IOVA is contiguous over is our region, not a page: mbufs may cross pages. Once
+	// populated the pool need not tell any more.
 	Pool pool(rte_mempool_create_empty(conf.name, conf.n, element, conf.cache_size,
-					   sizeof(rte_pktmbuf_pool_private), conf.socket_id, 0));
+					   sizeof(rte_pktmbuf_pool_private), conf.socket_id,
+					   RTE_MEMPOOL_F_NO_IOVA_CONTIG));
 	if (!pool)
 		return nullptr;
 	// Not the platform's best: a hardware pool knows its buffers by addresses of its own.
@@ -120,6 +132,7 @@ try {
 	rte_pktmbuf_pool_init(pool.get(), &priv);
 	if (const int error = populate(d, *pool, conf.limit))
 		return fail(error);
+	pool->flags &= ~static_cast<unsigned>(RTE_MEMPOOL_F_NO_IOVA_CONTIG);
 	rte_mempool_obj_iter(pool.get(), rte_pktmbuf_init, nullptr);
 	return pool.release();
 } catch (const std::bad_alloc &) {
