@@ -115,8 +115,10 @@ enum receipt receive_frame(struct app *app, struct direction *d, const struct rt
 	}
 	if (f->number == s->next)
 		d->verified++;
-	else
+	else {
 		d->bad++;
+		printf("frame %u of port %u came where %u was due\n", f->number, app->port[f->origin], (unsigned int)s->next);
+	}
 	s->next = f->number + 1;
 	return CONSUMED;
 }

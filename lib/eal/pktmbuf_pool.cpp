@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/pktmbuf_pool.h"
 
-#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -52,7 +52,9 @@ struct PoolFree {
 };
 using Pool = std::unique_ptr<rte_mempool, PoolFree>;
 
-// For as many objects as one memzone can hold; where memory is scattered, fewer.
+// For as many objects as one memzone can hold; where memory is scattered, fewer. None of them
+// crosses a page, as rte_mempool places them: for devices our region would be contiguous, but
+// QEMU's e1000e drops frames that an emulated IOMMU does not map to one piece of memory.
 const rte_memzone *reserve_zone(rte_mempool &pool, unsigned chunk, unsigned objects)
 {
 	char name[RTE_MEMZONE_NAMESIZE];
@@ -61,9 +63,15 @@ const rte_memzone *reserve_zone(rte_mempool &pool, unsigned chunk, unsigned obje
 		rte_errno = ENAMETOOLONG;
 		return nullptr;
 	}
+	size_t page;
+	if (const int error = rte_mempool_get_page_size(&pool, &page)) {
+		rte_errno = -error;
+		return nullptr;
+	}
+	const auto page_shift = static_cast<uint32_t>(std::countr_zero(page));
 	for (;; objects = (objects + 1) / 2) {
 		size_t least, align;
-		const ssize_t bytes = rte_mempool_op_calc_mem_size_default(&pool, objects, 0, &least, &align);
+		const ssize_t bytes = rte_mempool_op_calc_mem_size_default(&pool, objects, page_shift, &least, &align);
 		if (bytes < 0) {
 			rte_errno = static_cast<int>(-bytes);
 			return nullptr;
@@ -116,11 +124,8 @@ try {
 	if (RTE_ALIGN(conf.priv_size, RTE_MBUF_PRIV_ALIGN) != conf.priv_size)
 		return fail(EINVAL);
 	const unsigned element = static_cast<unsigned>(sizeof(rte_mbuf)) + conf.priv_size + conf.data_room_size;
-	// What an IOVA is contiguous over is our region, not a page: mbufs may cross pages. Once
-	// populated the pool need not tell any more.
 	Pool pool(rte_mempool_create_empty(conf.name, conf.n, element, conf.cache_size,
-					   sizeof(rte_pktmbuf_pool_private), conf.socket_id,
-					   RTE_MEMPOOL_F_NO_IOVA_CONTIG));
+					   sizeof(rte_pktmbuf_pool_private), conf.socket_id, 0));
 	if (!pool)
 		return nullptr;
 	// Not the platform's best: a hardware pool knows its buffers by addresses of its own.
@@ -132,7 +137,6 @@ try {
 	rte_pktmbuf_pool_init(pool.get(), &priv);
 	if (const int error = populate(d, *pool, conf.limit))
 		return fail(error);
-	pool->flags &= ~static_cast<unsigned>(RTE_MEMPOOL_F_NO_IOVA_CONTIG);
 	rte_mempool_obj_iter(pool.get(), rte_pktmbuf_init, nullptr);
 	return pool.release();
 } catch (const std::bad_alloc &) {
