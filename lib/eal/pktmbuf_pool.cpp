@@ -4,6 +4,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -123,6 +124,9 @@ try {
 		return fail(ENOTSUP);
 	if (RTE_ALIGN(conf.priv_size, RTE_MBUF_PRIV_ALIGN) != conf.priv_size)
 		return fail(EINVAL);
+	// DPDK 22.11 finds out after it reserved memory, and leaves that behind.
+	if (std::strlen(conf.name) >= RTE_MEMPOOL_NAMESIZE)
+		return fail(ENAMETOOLONG);
 	const unsigned element = static_cast<unsigned>(sizeof(rte_mbuf)) + conf.priv_size + conf.data_room_size;
 	Pool pool(rte_mempool_create_empty(conf.name, conf.n, element, conf.cache_size,
 					   sizeof(rte_pktmbuf_pool_private), conf.socket_id, 0));
