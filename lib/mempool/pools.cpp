@@ -85,8 +85,9 @@ try {
 	Pool &p = pools.at(pool);
 	p.chunks.reserve(p.chunks.size() + 1);
 	if (const int error = iovad_region_add(handle_of(p.domain), va, len, p.limit, IOVAD_BIDIRECTIONAL, &iova)) {
-		MEMPOOL_LOG(ERR, "pool %s: %zu bytes cannot be mapped at or below 0x%" PRIx64 ": %s", pool->name, len,
-			    p.limit, rte_strerror(-error));
+		MEMPOOL_LOG(ERR, "pool %s: %zu bytes cannot be mapped at or below 0x%" PRIx64 ": %s%s", pool->name, len,
+			    p.limit, rte_strerror(-error),
+			    error == -EINVAL || error == -ENOSPC ? "; are first, last and limit far enough apart?" : "");
 		return error;
 	}
 	p.chunks.push_back({va, len});
