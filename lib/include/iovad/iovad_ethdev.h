@@ -11,15 +11,14 @@
 #ifndef IOVAD_ETHDEV_H
 #define IOVAD_ETHDEV_H
 
-#include <sys/types.h> /* rte_mempool.h needs ssize_t */
-
-#include <rte_mempool.h>
-
 #include <iovad/iovad_dma.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* <rte_mempool.h> does not compile as C11 alone, but only with GNU's extensions. */
+struct rte_mempool;
 
 /** Longest heap name, without the NUL: DPDK's limit. */
 #define IOVAD_HEAP_NAME_MAX 31
