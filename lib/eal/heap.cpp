@@ -104,6 +104,28 @@ int add_memory(Heap &heap)
 	return 0;
 }
 
+// EAL maps each page while the memory is added, and does not say whether it could. Where it
+// did, nobody else can.
+int check_mapped(const Heap &heap)
+{
+	if (!heap.domain.eal_memory)
+		return 0;
+	dma::Backend &backend = heap.domain.mapper->backend();
+	for (uint64_t offset = 0; offset < heap.len; offset += heap.page_size) {
+		const dma::Outcome o = backend.map(heap.iova + offset, static_cast<char *>(heap.pages.va()) + offset,
+						   heap.page_size, dma::kBidirectional);
+		if (o.status == core::Status::exists)
+			continue;
+		if (o.ok())
+			backend.unmap(heap.iova + offset, heap.page_size);
+		IOVAD_LOG(ERR, "%s: EAL could not map it for devices, see above: each of its %llu pages is a mapping. "
+			  "Their number is limited (vfio_iommu_type1.dma_entry_limit), and so is locked memory (ulimit -l)",
+			  heap.name, static_cast<unsigned long long>(heap.len / heap.page_size));
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 int remove_memory(Heap &heap)
 {
 	if (rte_malloc_heap_memory_remove(heap.name, heap.pages.va(), heap.len) != 0)
@@ -153,6 +175,8 @@ try {
 		return -rte_errno;
 	heap->exists = true;
 	if (const int error = add_memory(*heap))
+		return error;
+	if (const int error = check_mapped(*heap))
 		return error;
 	heaps.push_back(std::move(heap));
 	return 0;
