@@ -5,6 +5,8 @@ set -euo pipefail
 
 # shellcheck source=app/setup/machine.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../app/setup/machine.sh"
+# shellcheck source=test/vm/setup.sh
+. "$REPO/test/vm/setup.sh"
 
 usage() {
 	cat <<'USAGE'
@@ -16,9 +18,10 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
   release  gcc, everything: unit, EAL, iovad-perf and installation tests
   asan     unit and EAL tests under AddressSanitizer and UBSan
   tsan     unit and EAL tests under ThreadSanitizer
-  core     the core where DPDK is absent (-Ddpdk=disabled)
+  core     core and backends where DPDK is absent (-Ddpdk=disabled)
   clang    all of it built with clang; unit tests
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
+  vm       in an emulated machine with an IOMMU (test/vm/README.md)
 
   --no-install  install no packages; stop where a tool is missing
   --no-huge     reserve no huge pages: tests with several processes are skipped
@@ -29,7 +32,7 @@ lies in build*/; the logs of each section in build-logs/.
 USAGE
 }
 
-SECTIONS=(release asan tsan core clang scripts)
+SECTIONS=(release asan tsan core clang scripts vm)
 HUGE_MIB=1024 # two processes of EAL, domains of 1e6 ranges
 INSTALL=1 HUGE=1
 OPTIONS=() # of this run, for quickstart.sh
@@ -154,13 +157,15 @@ section_core() {
 
 section_clang() {
 	CC=clang CXX=clang++ build clang "$REPO/build-clang" "${FULL[@]}" -Dbenchmarks=enabled || return 0
-	meson_tests clang "$REPO/build-clang" --suite core
+	meson_tests clang "$REPO/build-clang" --suite core --suite dma
 }
 
 section_scripts() {
 	tap "$REPO/test/cli/setup.sh"
 	tap "$REPO/test/cli/quickstart.sh" "${OPTIONS[@]}"
 }
+
+section_vm() { tap "$REPO/test/vm/test_vm.sh"; }
 
 run_section() {
 	local passed=$PASSED failed=$FAILED skipped=$SKIPPED start=$SECONDS
@@ -188,6 +193,9 @@ set_up() {
 		need_tools gcc g++ clang meson ninja pkg-config python3 xz nm
 		OPTIONS+=(--no-install)
 	fi
+	case " ${SECTIONS[*]} " in
+	*" vm "*) if [ -n "$INSTALL" ]; then vm_setup; else vm_pieces; fi ;;
+	esac
 	need_disk "$REPO" 4000 "the builds"
 	need_memory $((HUGE_MIB + 2048)) "the builds and the tests"
 	mkdir -p "$LOGS"

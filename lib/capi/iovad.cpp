@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The C API: argument checks that only pointers need, the caller's lcore, the errno.
+
+// The functions that programs inline, compiled here as the ones that the library exports.
+#define IOVAD_INLINE
 #include "iovad/iovad.h"
 
 #include <cinttypes>
@@ -46,20 +49,9 @@ namespace {
 	return status == Status::ok ? 0 : bad_free(d, status, n != 0 ? iovas[0] : 0, len);
 }
 
-// Other lengths than one granule, and then the cold half.
-[[gnu::noinline]] int alloc_other(iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova)
-{
-	return d->core.try_alloc(rte_lcore_id(), len, limit, *iova) ? 0 : alloc_slow(d, len, limit, iova, 1);
-}
-
 [[gnu::noinline]] int free_one_slow(iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	return free_slow(d, &iova, len, 1);
-}
-
-[[gnu::noinline]] int free_other(iovad_domain *d, rte_iova_t iova, uint64_t len)
-{
-	return d->core.try_free(rte_lcore_id(), iova, len) ? 0 : free_one_slow(d, iova, len);
 }
 
 }  // namespace
@@ -89,22 +81,18 @@ int iovad_domain_destroy(struct iovad_domain *d) { return d ? iovad::eal::destro
 
 struct iovad_domain *iovad_domain_lookup(const char *name) { return iovad::eal::lookup_domain(name); }
 
-int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova)
+int iovad_alloc_other(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova)
 {
 	if (!d || !iova) [[unlikely]]
 		return -EINVAL;
-	if (!d->core.try_alloc_common(rte_lcore_id(), len, limit, *iova)) [[unlikely]]
-		return alloc_other(d, len, limit, iova);
-	return 0;
+	return d->core.try_alloc(rte_lcore_id(), len, limit, *iova) ? 0 : alloc_slow(d, len, limit, iova, 1);
 }
 
-int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+int iovad_free_other(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	if (!d) [[unlikely]]
 		return -EINVAL;
-	if (!d->core.try_free_common(rte_lcore_id(), iova, len)) [[unlikely]]
-		return free_other(d, iova, len);
-	return 0;
+	return d->core.try_free(rte_lcore_id(), iova, len) ? 0 : free_one_slow(d, iova, len);
 }
 
 int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
@@ -134,8 +122,9 @@ int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	if (!d)
 		return -EINVAL;
+	// What is mapped is at the end of its range: padding may be in front of it.
 	iovad::core::Mapping m;
-	if (d->mappings && d->mappings->find_iova(iova, 1, m))
+	if (d->mappings && len != 0 && d->mappings->find_iova(iova + (len - 1), 1, m))
 		return -EBUSY;
 	const Status status = d->core.free_range(iova, len);
 	return status == Status::ok ? 0 : bad_free(d, status, iova, len);
@@ -159,11 +148,16 @@ int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_range *out)
 	if (e.value == 0)
 		return -ENOENT;
 	const iovad::core::Geometry &g = d->core.geometry();
-	iovad::core::Mapping m;
-	const bool mapped = d->mappings && d->mappings->find_iova(iova, 1, m);
-	*out = {g.bytes(e.start), g.bytes(e.end - e.start), mapped ? reinterpret_cast<void *>(m.va) : nullptr,
+	*out = {g.bytes(e.start), g.bytes(e.end - e.start), nullptr,
 		static_cast<uint32_t>(iovad::core::is_live(e.value) ? IOVAD_RANGE_LIVE
 								     : IOVAD_RANGE_RESERVED)};
+	// Without the padding around it, so that its address and va are of the same byte.
+	iovad::core::Mapping m;
+	if (d->mappings && d->mappings->find_iova(iova, 1, m)) {
+		out->iova = m.iova;
+		out->len = m.len;
+		out->va = reinterpret_cast<void *>(m.va);
+	}
 	return 0;
 }
 
@@ -172,7 +166,8 @@ int iovad_verify(struct iovad_domain *d, FILE *why)
 	if (!d)
 		return -EINVAL;
 	try {
-		return d->core.verify(why) ? 0 : -EIO;
+		const bool good = d->core.verify(why);
+		return good && (!d->mappings || d->mappings->verify(why, d->core.space())) ? 0 : -EIO;
 	} catch (const std::bad_alloc &) {
 		return -ENOMEM;
 	}

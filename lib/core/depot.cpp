@@ -100,7 +100,7 @@ Magazine *Depot::grant(Bin bin)
 	charge.used += granules;
 	granted_.store(granted() + 1, std::memory_order_release);
 	m->capacity = capacity;
-	m->bin_index.store(static_cast<uint16_t>(bin.index()), std::memory_order_relaxed);
+	m->set_bin(bin);
 	m->set_count(0);
 	return m;
 }

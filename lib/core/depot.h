@@ -78,8 +78,8 @@ template <class Visit> void Depot::for_each_full(Visit visit)
 {
 	for (Shelf &shelf : shelves_) {
 		LockGuard guard(shelf.lock);
-		for (const Magazine *m = shelf.full.head; m; m = m->next)
-			visit(*m);
+		for (const iovad_hot_magazine *m = shelf.full.head; m; m = m->next)
+			visit(*static_cast<const Magazine *>(m));
 	}
 }
 

@@ -45,26 +45,26 @@ struct Domain::Request {
 Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
 {
 	const Geometry &g = state->config.geometry;
-	shift_ = g.shift;
-	border_ = g.zone_border();
-	first_byte_ = g.first_byte();
+	hot_.shift = g.shift;
+	hot_.border = g.zone_border();
 	// Of no consequence where there is no low zone: nothing lies below a border of 0.
-	zone_first_[0] = first_byte_;
-	zone_last_[0] = border_ - 1;
-	zone_first_[1] = std::max(border_, first_byte_);
-	zone_last_[1] = g.last_byte();
+	hot_.zone_first[0] = g.first_byte();
+	hot_.zone_last[0] = hot_.border - 1;
+	hot_.zone_first[1] = std::max(hot_.border, g.first_byte());
+	hot_.zone_last[1] = g.last_byte();
 	cached_granules_ = state->config.cached ? kCachedGranules : 0;
-	common_len_ = state->config.cached ? g.granule : 0;
+	hot_.common_len = state->config.cached ? g.granule : 0;
+	hot_.common_span = g.last_byte() - hot_.zone_first[1] - (g.granule - 1);
 	for (uint64_t i = 0; i < kCachedGranules; ++i)
 		class_offset_[i] = static_cast<uint8_t>(class_of(i + 1) * Bin::kClassBytes);
 	for (unsigned klass = 0; klass < kClasses; ++klass) {
 		const uint64_t mask = g.bytes(uint64_t{1} << klass) - 1;
-		const uint64_t span = g.last_byte() - first_byte_;
+		const uint64_t span = g.last_byte() - g.first_byte();
 		blocks_[klass] = span >= mask ? Blocks{mask, span - mask} : Blocks{~uint64_t{0}, 0};
 	}
 	absent_.init(&state->none);
-	for (auto &cache : cache_)
-		cache.store(&absent_, std::memory_order_relaxed);
+	for (iovad_hot_lcore &lcore : hot_.lcore)
+		lcore = {0, absent_.hot()};
 }
 
 Domain::~Domain()
@@ -76,7 +76,7 @@ Domain::~Domain()
 Status Domain::check(uint64_t len, uint64_t limit, Request &r) const
 {
 	const Geometry &g = geometry();
-	const uint64_t granules = len >> shift_;
+	const uint64_t granules = len >> hot_.shift;
 	if (len == 0 || !g.whole(len) || granules > g.end - g.first || limit < g.first_byte())
 		return Status::invalid;
 	r.granules = block_of(granules);
@@ -86,7 +86,7 @@ Status Domain::check(uint64_t len, uint64_t limit, Request &r) const
 	r.cached = granules <= cached_granules_;
 	r.value = r.cached ? kBlock : kLive;
 	if (r.cached)
-		r.bin = Bin::of(class_of(granules), limit >= border_);
+		r.bin = Bin::of(class_of(granules), limit >= hot_.border);
 	return Status::ok;
 }
 
@@ -121,7 +121,7 @@ LcoreCache *Domain::claim_cache(unsigned lcore)
 		if (cache.owned())
 			continue;
 		cache.set_owner(uint64_t{pid_} << 32 | (lcore + 1));
-		cache_[lcore + 1].store(&cache, std::memory_order_relaxed);
+		set_cache_of(lcore, cache);
 		return &cache;
 	}
 	return &absent_;
@@ -143,7 +143,7 @@ Status Domain::alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t
 Status Domain::alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas, unsigned n)
 {
 	unsigned done = 0;
-	if (r.limit >= zone_last_[r.bin.zone()]) {
+	if (r.limit >= hot_.zone_last[r.bin.zone()]) {
 		done = cache.get_run(state_->depot, r.bin, iovas, n);
 	} else {
 		// Some address of the zone may lie above the limit. Only the top of the loaded
@@ -194,7 +194,7 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *io
 unsigned Domain::ahead_of(LcoreCache &cache, const Request &r, unsigned want) const
 {
 	constexpr unsigned kAhead = 16;
-	if (r.limit < zone_last_[r.bin.zone()])
+	if (r.limit < hot_.zone_last[r.bin.zone()])
 		return 0;
 	return std::min({kAhead, AddressSpace::kRun - want,
 			 static_cast<unsigned>(kCachedGranules / r.granules),
@@ -216,8 +216,8 @@ Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_
 	const Status status = check(len, limit, r);
 	if (status != Status::ok || !std::has_single_bit(align) || !geometry().whole(align))
 		return Status::invalid;
-	r.granules = len >> shift_;
-	r.align = align >> shift_;
+	r.granules = len >> hot_.shift;
+	r.align = align >> hot_.shift;
 	r.value = kLive;
 	return failed(alloc_from_tree(nullptr, r, &iova, 1));
 }
@@ -227,7 +227,7 @@ Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_
 Status Domain::free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n)
 {
 	const Geometry &g = geometry();
-	const uint64_t granules = len >> shift_;
+	const uint64_t granules = len >> hot_.shift;
 	if (len == 0 || !g.whole(len) || granules > g.end - g.first)
 		return Status::invalid;
 	const uint64_t block = block_of(granules), align_mask = g.bytes(std::bit_ceil(granules)) - 1;
@@ -249,8 +249,8 @@ Status Domain::free_cached(LcoreCache &cache, unsigned klass, const uint64_t *io
 	InFlight guard(*state_, true);  // magazines that overflow
 	Status status = Status::ok;
 	for (unsigned begin = 0, end; begin < n; begin = end) {
-		const Bin bin = Bin::of(klass, iovas[begin] >= border_);
-		for (end = begin + 1; end < n && (iovas[end] >= border_) == bin.zone(); ++end)
+		const Bin bin = Bin::of(klass, iovas[begin] >= hot_.border);
+		for (end = begin + 1; end < n && (iovas[end] >= hot_.border) == bin.zone(); ++end)
 			;
 		unsigned done = begin;
 		Magazine *overflow;
@@ -284,7 +284,7 @@ Status Domain::free_range(uint64_t iova, uint64_t len)
 {
 	if (!geometry().holds(iova, len))
 		return Status::invalid;
-	return state_->space.free(geometry().pfn(iova), len >> shift_, kLive);
+	return state_->space.free(geometry().pfn(iova), len >> hot_.shift, kLive);
 }
 
 // ---- reserving ----
@@ -293,7 +293,7 @@ Status Domain::reserve(uint64_t iova, uint64_t len)
 {
 	if (!geometry().holds(iova, len))
 		return Status::invalid;
-	const Pfn start = geometry().pfn(iova), end = start + (len >> shift_);
+	const Pfn start = geometry().pfn(iova), end = start + (len >> hot_.shift);
 	// What is in the way, or the node that is missing, may be in a cache.
 	Status status;
 	unsigned round = 0;
@@ -310,7 +310,7 @@ Status Domain::unreserve(uint64_t iova, uint64_t len)
 	if (!geometry().holds(iova, len))
 		return Status::invalid;
 	const Pfn start = geometry().pfn(iova);
-	const Status status = state_->space.unreserve(start, start + (len >> shift_));
+	const Status status = state_->space.unreserve(start, start + (len >> hot_.shift));
 	return status == Status::again ? failed(status) : status;
 }
 

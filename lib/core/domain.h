@@ -20,12 +20,15 @@
 // its pool, the space. An lcore inside its cache takes locks of the depot only.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+
 #include "core/address_space.h"
 #include "core/lcore_cache.h"
 
 namespace iovad::core {
 
-inline constexpr unsigned kMaxLcores = 256;
+inline constexpr unsigned kMaxLcores = IOVAD_HOT_LCORES;
 inline constexpr unsigned kNoLcore = ~0u;
 
 struct DomainConfig {
@@ -75,7 +78,10 @@ public:
 
 	// The hot half of each operation: true, or nothing happened and the cold half, of
 	// the same name without try_, has to do it. Apart, so that a caller can leave the
-	// cold half to a tail call. lcore: below kMaxLcores, or kNoLcore.
+	// cold half to a tail call. lcore: below kMaxLcores, or kNoLcore. One granule at a time,
+	// the common length, has a hotter half before these, iovad_hot_alloc() and _free() on
+	// hot(), which is also inlined into programs.
+	const iovad_hot_domain &hot() const { return hot_; }
 	bool try_alloc(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova) const
 	{
 		uint64_t klass;
@@ -86,26 +92,11 @@ public:
 		uint64_t klass;
 		return find_class(len, klass) && free_of_class(lcore, klass, iova);
 	}
-	// The same for one granule, the common length: offsets are constants then, which is a
-	// tenth of the time.
-	bool try_alloc_common(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova) const
-	{
-		if (len != common_len_ || limit < zone_last_[1]) [[unlikely]]
-			return false;
-		return cache_of(lcore)->get(Bin::at(0, 1), iova);
-	}
-	bool try_free_common(unsigned lcore, uint64_t iova, uint64_t len) const
-	{
-		if (len != common_len_ || iova < border_) [[unlikely]]
-			return false;
-		return free_of_class(lcore, 0, iova);
-	}
-
 	bool try_alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n) const
 	{
 		uint64_t klass;
-		const unsigned zone = limit >= border_;
-		if (!find_class(len, klass) || limit < zone_last_[zone]) [[unlikely]]
+		const unsigned zone = limit >= hot_.border;
+		if (!find_class(len, klass) || limit < hot_.zone_last[zone]) [[unlikely]]
 			return false;
 		return cache_of(lcore)->get_bulk(Bin::at(klass, zone), iovas, n);
 	}
@@ -115,19 +106,22 @@ public:
 		uint64_t klass;
 		if (!find_class(len, klass) || n == 0) [[unlikely]]
 			return false;
-		const Bin bin = Bin::at(klass, iovas[0] >= border_);
+		const Bin bin = Bin::at(klass, iovas[0] >= hot_.border);
 		return are_blocks(bin, iovas, n) && cache_of(lcore)->put_bulk(bin, iovas, n);
 	}
 
 	// Bytes. See iovad.h for what each does.
 	Status alloc(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova)
 	{
-		return try_alloc(lcore, len, limit, iova) ? Status::ok
-							  : alloc_bulk(lcore, len, limit, &iova, 1);
+		return iovad_hot_alloc(&hot_, lcore, len, limit, &iova) || try_alloc(lcore, len, limit, iova)
+			       ? Status::ok
+			       : alloc_bulk(lcore, len, limit, &iova, 1);
 	}
 	Status free(unsigned lcore, uint64_t iova, uint64_t len)
 	{
-		return try_free(lcore, iova, len) ? Status::ok : free_bulk(lcore, &iova, len, 1);
+		return iovad_hot_free(&hot_, lcore, iova, len) || try_free(lcore, iova, len)
+			       ? Status::ok
+			       : free_bulk(lcore, &iova, len, 1);
 	}
 	Status alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n);
 	Status free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n);
@@ -152,7 +146,7 @@ public:
 	AddressSpace &space() const { return state_->space; }
 
 private:
-	// The blocks of a class: where their first byte may lie, counted from first_byte_.
+	// The blocks of a class: where their first byte may lie, counted from hot_.zone_first[0].
 	// A class that does not fit into the domain has a mask that nothing satisfies.
 	struct alignas(Bin::kClassBytes) Blocks {
 		uint64_t mask;  // bytes of a block, less one
@@ -164,43 +158,45 @@ private:
 							 class_offset);
 	}
 
-	// All are blocks of this bin. May say no where it is yes: differences are taken for
-	// signed, so that the loop is a handful of vector instructions.
+	// All are blocks of this bin. Each lies between what all have in common and what any
+	// has, which two instructions per vector find; where that says nothing, one by one.
 	bool are_blocks(Bin bin, const uint64_t *iovas, unsigned n) const
 	{
-		const uint64_t mask = blocks_[bin.klass()].mask, first = zone_first_[bin.zone()];
-		const uint64_t span = zone_last_[bin.zone()] - first - mask;
-		uint64_t bits = 0, sign = span;
+		const uint64_t mask = blocks_[bin.klass()].mask, first = hot_.zone_first[bin.zone()];
+		const uint64_t last = hot_.zone_last[bin.zone()] - mask;
+		uint64_t common = ~uint64_t{0}, any = 0;
 		for (unsigned i = 0; i < n; ++i) {
-			const uint64_t offset = iovas[i] - first;
-			bits |= iovas[i];
-			sign |= offset | (span - offset);
+			common &= iovas[i];
+			any |= iovas[i];
 		}
-		return (bits & mask) == 0 && static_cast<int64_t>(sign) >= 0;
+		if ((any & mask) != 0)
+			return false;
+		return (common >= first && any <= last) ||
+		       std::all_of(iovas, iovas + n, [=](uint64_t iova) { return iova - first <= last - first; });
 	}
 
-	// kNoLcore becomes -1.
-	LcoreCache *cache_of(unsigned lcore) const
+	LcoreCache *cache_of(unsigned lcore) const { return LcoreCache::of(iovad_hot_cache_of(&hot_, lcore)); }
+	void set_cache_of(unsigned lcore, LcoreCache &cache)
 	{
-		return (&cache_[1])[static_cast<int32_t>(lcore)].load(std::memory_order_relaxed);
+		store_relaxed(hot_.lcore[lcore + 1].cache, cache.hot());
 	}
 	// klass: as an offset, see Bin. Zones by branches: who asks on one lcore mostly asks
 	// with one limit, and gets addresses of one zone.
 	[[gnu::always_inline]] bool alloc_of_class(unsigned lcore, uint64_t klass, uint64_t limit,
 						   uint64_t &iova) const
 	{
-		if (limit >= zone_last_[1]) [[likely]]
+		if (limit >= hot_.zone_last[1]) [[likely]]
 			return cache_of(lcore)->get(Bin::at(klass, 1), iova);
-		if (limit == zone_last_[0])
+		if (limit == hot_.zone_last[0])
 			return cache_of(lcore)->get(Bin::at(klass, 0), iova);
-		return limit >= border_ && get_below(*cache_of(lcore), Bin::at(klass, 1), limit, iova);
+		return limit >= hot_.border && get_below(*cache_of(lcore), Bin::at(klass, 1), limit, iova);
 	}
 	[[gnu::always_inline]] bool free_of_class(unsigned lcore, uint64_t klass, uint64_t iova) const
 	{
 		const Blocks &blocks = blocks_at(klass);
-		if ((iova & blocks.mask) != 0 || iova - first_byte_ > blocks.span) [[unlikely]]
+		if ((iova & blocks.mask) != 0 || iova - hot_.zone_first[0] > blocks.span) [[unlikely]]
 			return false;
-		if (iova >= border_) [[likely]]
+		if (iova >= hot_.border) [[likely]]
 			return cache_of(lcore)->put(Bin::at(klass, 1), iova);
 		return cache_of(lcore)->put(Bin::at(klass, 0), iova);
 	}
@@ -214,7 +210,7 @@ private:
 	// multiple of the granule comes out of the rotation huge, as 0 does when it is less one.
 	bool find_class(uint64_t len, uint64_t &klass) const
 	{
-		const uint64_t index = std::rotr(len, static_cast<int>(shift_)) - 1;
+		const uint64_t index = std::rotr(len, static_cast<int>(hot_.shift)) - 1;
 		if (index >= cached_granules_) [[unlikely]]
 			return false;
 		klass = class_offset_[index];
@@ -242,22 +238,27 @@ private:
 	template <class Visit> void for_each_cache(Visit visit) const;
 
 	// Read by the hot paths, written never.
-	uint64_t common_len_;         // one granule, in class 0; 0 where nothing goes to caches
-	unsigned shift_;
+	iovad_hot_domain hot_;        // first, see iovad.h
 	uint64_t cached_granules_;    // longest request that goes to caches; 0: none does
-	uint64_t border_;             // where the high zone begins
-	uint64_t first_byte_;
-	uint64_t zone_first_[kZones];
-	uint64_t zone_last_[kZones];  // a limit that reaches all of the zone is at least this
 	uint8_t class_offset_[kCachedGranules];  // by granules - 1: see Bin
 	Blocks blocks_[kClasses];
-	// By lcore + 1, so that kNoLcore needs no test. An lcore without a cache has absent_,
-	// in which nothing is ever loaded, so that this needs none either.
-	std::atomic<LcoreCache *> cache_[kMaxLcores + 1];
 
 	DomainState *state_;
 	uint32_t pid_;
-	LcoreCache absent_;
+	LcoreCache absent_;  // of lcores that have none
 };
+
+// What programs were compiled with, and why it lies so: see iovad_hot.h. Another layout is
+// another IOVAD_HOT_LAYOUT.
+static_assert(IOVAD_HOT_LAYOUT == 1);
+static_assert(offsetof(iovad_hot_magazine, n) == 0 && offsetof(iovad_hot_magazine, capacity) == 4 &&
+	      offsetof(iovad_hot_magazine, address) == 16);
+static_assert(offsetof(iovad_hot_cache, visits) == 16 && offsetof(iovad_hot_cache, pair) == 24);
+static_assert(offsetof(iovad_hot_pair, loaded) == 0 && sizeof(iovad_hot_pair) == 16);
+static_assert(offsetof(iovad_hot_domain, zone_first) == 0 && offsetof(iovad_hot_domain, zone_last) == 16 &&
+	      offsetof(iovad_hot_domain, common_len) == 40 &&
+	      offsetof(iovad_hot_domain, common_span) == 56 && offsetof(iovad_hot_domain, lcore) == 64);
+static_assert(offsetof(iovad_hot_lcore, cache) == 8 && sizeof(iovad_hot_lcore) == 16);
+static_assert(alignof(Domain) == 64 && alignof(LcoreCache) == 64 && alignof(Magazine) == 64);
 
 }  // namespace iovad::core

@@ -164,7 +164,7 @@ void Domain::release_lcore(unsigned lcore)
 	}
 	if (!released)
 		return;
-	cache_[lcore + 1].store(&absent_, std::memory_order_relaxed);
+	set_cache_of(lcore, absent_);
 	while (Magazine *m = all.pop())
 		empty_magazine(*m);
 	LockGuard guard(state_->caches_lock);

@@ -7,53 +7,50 @@ namespace iovad::core {
 
 void LcoreCache::init(Magazine *none)
 {
-	busy_ = revoked_ = 0;
-	hits_ = depot_hits_ = 0;
+	hot_ = {};
+	revoked_ = 0;
 	none_ = none;
-	owner_ = 0;
-	for (unsigned bin = 0; bin < kBins; ++bin) {
-		pairs_[bin].loaded.set(none);
-		pairs_[bin].previous.set(none);
-		withdrawn_[bin].set(none);
-	}
+	for (unsigned bin = 0; bin < kBins; ++bin)
+		hot_.pair[bin].loaded = hot_.pair[bin].previous = withdrawn_[bin] = none;
 }
 
 void LcoreCache::swap(Pair &p)
 {
-	Magazine *loaded = p.loaded.get();
-	p.loaded.set(p.previous.get());
-	p.previous.set(loaded);
+	iovad_hot_magazine *loaded = load_relaxed(p.loaded);
+	store_relaxed(p.loaded, load_relaxed(p.previous));
+	store_relaxed(p.previous, loaded);
 }
 
 // The loaded magazine is empty: put one that is not in its place.
 bool LcoreCache::refill(Depot &depot, Bin bin)
 {
 	Pair &p = pair(bin);
-	Magazine *loaded = p.loaded.get();
-	if (!p.previous.get()->empty()) {
+	Magazine *loaded = held_in(p.loaded);
+	if (!held_in(p.previous)->empty()) {
 		swap(p);
 		return true;
 	}
 	Magazine *full = depot.exchange_empty(bin, loaded != none_ ? loaded : nullptr);
 	if (!full)
 		return false;
-	p.loaded.set(full);
-	count(depot_hits_, 1);
+	store_relaxed(p.loaded, full);
+	store_relaxed(hot_.depot_hits, depot_hits() + 1);
 	return true;
 }
 
 unsigned LcoreCache::get_run(Depot &depot, Bin bin, uint64_t *addresses, unsigned n)
 {
-	if (!enter_cold())
+	Visit visit(hot_);
+	if (!may_change())
 		return 0;
 	unsigned done = 0;
 	const uint64_t before = depot_hits();
 	// A run that the previous magazine can serve whole is not split: at the border of two
 	// magazines every call would come here again.
-	if (Pair &p = pair(bin); p.loaded.get()->count() < n && p.previous.get()->count() >= n)
+	if (Pair &p = pair(bin); held_in(p.loaded)->count() < n && held_in(p.previous)->count() >= n)
 		swap(p);
 	for (;;) {
-		Magazine &m = *pair(bin).loaded.get();
+		Magazine &m = loaded(bin);
 		const unsigned held = m.count(), moved = std::min(held, n - done);
 		if (moved != 0) {
 			std::memcpy(addresses + done, m.address + (held - moved), moved * sizeof(uint64_t));
@@ -64,8 +61,7 @@ unsigned LcoreCache::get_run(Depot &depot, Bin bin, uint64_t *addresses, unsigne
 			break;
 	}
 	// The allocation that made the depot hand out a magazine is the depot's hit.
-	count(hits_, done - std::min<uint64_t>(done, depot_hits() - before));
-	leave();
+	visit.took(done - std::min<uint64_t>(done, depot_hits() - before));
 	return done;
 }
 
@@ -74,32 +70,32 @@ unsigned LcoreCache::get_run(Depot &depot, Bin bin, uint64_t *addresses, unsigne
 bool LcoreCache::make_room(Depot &depot, Bin bin, Magazine *&overflow)
 {
 	Pair &p = pair(bin);
-	Magazine *loaded = p.loaded.get(), *previous = p.previous.get();
+	Magazine *loaded = held_in(p.loaded), *previous = held_in(p.previous);
 	if (previous->room() != 0) {
 		swap(p);
 		return true;
 	}
 	if (previous == none_) {
 		if (Magazine *fresh = depot.grant(bin)) {
-			p.previous.set(loaded);
-			p.loaded.set(fresh);
+			store_relaxed(p.previous, loaded);
+			store_relaxed(p.loaded, fresh);
 			return true;
 		}
 	}
 	// Two full ones, or one and no second to be had: exchange the older.
 	Slot &older = previous != none_ ? p.previous : p.loaded;
-	Magazine *full = older.get();
+	Magazine *full = held_in(older);
 	if (full == none_)
 		return false;
 	Magazine *empty = depot.exchange_full(full);
 	if (!empty) {
-		older.set(none_);
+		store_relaxed(older, none_);
 		overflow = full;
 		return false;
 	}
 	if (previous != none_)
-		p.previous.set(loaded);
-	p.loaded.set(empty);
+		store_relaxed(p.previous, loaded);
+	store_relaxed(p.loaded, empty);
 	return true;
 }
 
@@ -107,13 +103,14 @@ unsigned LcoreCache::put_run(Depot &depot, Bin bin, const uint64_t *addresses, u
 			     Magazine *&overflow)
 {
 	overflow = nullptr;
-	if (!enter_cold())
+	Visit visit(hot_);
+	if (!may_change())
 		return 0;
 	unsigned done = 0;
-	if (Pair &p = pair(bin); p.loaded.get()->room() < n && p.previous.get()->room() >= n)
+	if (Pair &p = pair(bin); held_in(p.loaded)->room() < n && held_in(p.previous)->room() >= n)
 		swap(p);
 	for (;;) {
-		Magazine &m = *pair(bin).loaded.get();
+		Magazine &m = loaded(bin);
 		const unsigned held = m.count(), moved = std::min(m.room(), n - done);
 		if (moved != 0) {
 			std::memcpy(m.address + held, addresses + done, moved * sizeof(uint64_t));
@@ -123,39 +120,37 @@ unsigned LcoreCache::put_run(Depot &depot, Bin bin, const uint64_t *addresses, u
 		if (done == n || !make_room(depot, bin, overflow))
 			break;
 	}
-	leave();
 	return done;
 }
 
 unsigned LcoreCache::room(Depot &depot, Bin bin)
 {
-	if (!enter_cold())
+	Visit visit(hot_);
+	if (!may_change())
 		return 0;
 	Slot &loaded = pair(bin).loaded;
-	if (loaded.get() == none_) {
+	if (held_in(loaded) == none_) {
 		if (Magazine *fresh = depot.grant(bin))
-			loaded.set(fresh);
+			store_relaxed(loaded, fresh);
 	}
-	const unsigned n = loaded.get()->room();
-	leave();
-	return n;
+	return held_in(loaded)->room();
 }
 
 void LcoreCache::withdraw()
 {
 	for (unsigned bin = 0; bin < kBins; ++bin) {
-		withdrawn_[bin].set(pairs_[bin].loaded.get());
-		pairs_[bin].loaded.set(none_);
+		store_relaxed(withdrawn_[bin], held_in(hot_.pair[bin].loaded));
+		store_relaxed(hot_.pair[bin].loaded, none_);
 	}
 }
 
 void LcoreCache::detach_all(MagazineList &out)
 {
 	for (unsigned bin = 0; bin < kBins; ++bin) {
-		for (Slot *slot : {&pairs_[bin].previous, &withdrawn_[bin]}) {
-			if (slot->get() != none_)
-				out.push(slot->get());
-			slot->set(none_);
+		for (Slot *slot : {&hot_.pair[bin].previous, &withdrawn_[bin]}) {
+			if (held_in(*slot) != none_)
+				out.push(held_in(*slot));
+			store_relaxed(*slot, none_);
 		}
 	}
 }
@@ -163,12 +158,13 @@ void LcoreCache::detach_all(MagazineList &out)
 void LcoreCache::restore()
 {
 	for (unsigned bin = 0; bin < kBins; ++bin) {
-		if (withdrawn_[bin].get() == none_)
+		if (held_in(withdrawn_[bin]) == none_)
 			continue;
-		pairs_[bin].loaded.release(withdrawn_[bin].get());
-		withdrawn_[bin].set(none_);
+		// Release pairs with iovad_hot_loaded(): what a reclaimer did to the magazine is seen.
+		__atomic_store_n(&hot_.pair[bin].loaded, load_relaxed(withdrawn_[bin]), __ATOMIC_RELEASE);
+		store_relaxed(withdrawn_[bin], none_);
 	}
-	// Pairs with enter_cold().
+	// Pairs with may_change().
 	revoked_.store(0, std::memory_order_release);
 }
 

@@ -5,29 +5,24 @@
 // n and the bin are also read by others, as a gauge.
 #pragma once
 
-#include <atomic>
-
+#include "core/relaxed.h"
 #include "core/size_class.h"
 
 namespace iovad::core {
 
-struct alignas(64) Magazine {
-	static constexpr unsigned kSlots = 126;
+// capacity: what the bin may hold in one magazine. next: in a list of the depot.
+struct alignas(64) Magazine : iovad_hot_magazine {
+	static constexpr unsigned kSlots = IOVAD_HOT_SLOTS;
 
-	std::atomic<uint32_t> n;
-	uint16_t capacity;   // what the bin may hold in one magazine, at most kSlots
-	std::atomic<uint16_t> bin_index;
-	Magazine *next;      // in a list of the depot
-	uint64_t address[kSlots];  // bytes
-
-	unsigned count() const { return n.load(std::memory_order_relaxed); }
-	void set_count(unsigned count) { n.store(count, std::memory_order_relaxed); }
-	Bin bin() const { return Bin::numbered(bin_index.load(std::memory_order_relaxed)); }
+	unsigned count() const { return load_relaxed(n); }
+	void set_count(unsigned count) { store_relaxed(n, count); }
+	Bin bin() const { return Bin::numbered(load_relaxed(iovad_hot_magazine::bin)); }
+	void set_bin(Bin b) { store_relaxed(iovad_hot_magazine::bin, static_cast<uint16_t>(b.index())); }
 	bool empty() const { return count() == 0; }
 	unsigned room() const { return capacity - count(); }
 };
 
-static_assert(sizeof(Magazine) == 1024);
+static_assert(sizeof(Magazine) == 1024 && sizeof(iovad_hot_magazine) == 1024);
 
 // A list of magazines, last in first out, under somebody's lock.
 struct MagazineList {
@@ -44,7 +39,7 @@ struct MagazineList {
 	{
 		Magazine *m = head;
 		if (m) {
-			head = m->next;
+			head = static_cast<Magazine *>(m->next);
 			--length;
 		}
 		return m;

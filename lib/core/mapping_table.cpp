@@ -2,8 +2,10 @@
 #include "core/mapping_table.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace iovad::core {
 
@@ -37,6 +39,7 @@ MappingTable *MappingTable::format(void *memory, uint32_t records, const Geometr
 	table->by_iova_.init(&roots[0], geometry.end);
 	table->by_va_.init(&roots[1], Pfn{1} << (kVaBits - geometry.shift));
 	table->records_ = reinterpret_cast<MappingRecord *>(base + layout.records);
+	table->record_count_ = records;
 	std::uninitialized_value_construct_n(table->records_, records);
 	for (uint32_t i = records; i-- > 0;) {
 		table->records_[i].next = table->free_;
@@ -112,37 +115,76 @@ void MappingTable::add(MappingRecord *r, const Mapping &m)
 	r->dir.store(m.dir, std::memory_order_release);
 	const Pfn first = first_page(m.iova);
 	by_iova_.fill(first, first + (m.len >> shift_), entry(r), pool_);
-	if (!index_va(r)) {
-		r->shadowed = true;
-		r->next = bucket_of(*r);
-		bucket_of(*r) = r;
-		++shadowed_;
-	}
+	if (!index_va(r))
+		shadow(r);
+	r->mapped = true;
 	r->pending = false;
 	--pending_;
 }
 
-bool MappingTable::index_va(MappingRecord *r)
+// What lies in r makes way for it, and what goes.
+bool MappingTable::index_va(MappingRecord *r, PageIndex::Entry goes)
 {
 	const Mapping m = r->mapping();
 	const Pfn first = first_page(m.va);
-	return by_va_.fill(first, first + (m.len >> shift_), entry(r), pool_);
+	return by_va_.fill(first, first + (m.len >> shift_), entry(r), pool_, [&](PageIndex::Entry old) {
+		if (old == goes)
+			return true;
+		MappingRecord &other = records_[number(old)];
+		const Mapping o = other.mapping();
+		if (o.len >= m.len || !m.holds_va(o.va, o.len))
+			return false;
+		if (!other.shadowed)
+			shadow(&other);
+		return true;
+	});
 }
 
-// Those it shadowed take its place, unless they would need tables that are held ready for
-// others: then they stay shadowed there.
+void MappingTable::shadow(MappingRecord *r)
+{
+	MappingRecord *&head = bucket_of(*r);
+	r->shadowed = true;
+	r->next = head;
+	head = r;
+	++shadowed_;
+}
+
+// Those it shadowed take its place, before it goes, so that lookups always find one of
+// them. Not with tables that are held ready for others.
 void MappingTable::remove(MappingRecord *r)
 {
 	const Mapping m = r->mapping();
 	const Pfn iova = first_page(m.iova), va = first_page(m.va), pages = m.len >> shift_;
-	by_iova_.clear(iova, iova + pages, entry(r));
-	by_va_.clear(va, va + pages, entry(r));
+	r->mapped = false;
 	if (r->shadowed)
 		unlink(r);
+	for_each_shadowed(m.va, m.len, [&](MappingRecord *other) {
+		reveal(other, entry(r));
+		return false;
+	});
+	by_iova_.clear(iova, iova + pages, entry(r));
+	by_va_.clear(va, va + pages, entry(r));
 	r->generation.store(r->generation.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-	for_each_shadowed(m.va, m.len, [this](MappingRecord *other) {
-		if (has_tables() && index_va(other))
-			unlink(other);
+}
+
+void MappingTable::reveal(MappingRecord *shadowed, PageIndex::Entry goes)
+{
+	const uint32_t kept = kTablesNeeded * pending_;
+	pool_.keep(kept);
+	if (index_va(shadowed, goes))
+		unlink(shadowed);
+	else if (pool_.count() <= kept)
+		starved_ = true;
+	pool_.keep(0);
+}
+
+void MappingTable::give_tables(PageIndex::Table *tables, unsigned n)
+{
+	pool_.give(tables, n);
+	if (!std::exchange(starved_, false))
+		return;
+	for_each_shadowed(0, uint64_t{1} << kVaBits, [&](MappingRecord *other) {
+		reveal(other, 0);
 		return false;
 	});
 }
@@ -190,7 +232,7 @@ void MappingTable::unlink(MappingRecord *r)
 
 // Shadowed records that overlap [va, va + len). One in a bucket is no longer than the
 // bucket, so it begins in one that the span touches or in the one before. Ends when visit
-// returns true, which may unlink what it was given.
+// returns true, which may unlink what it was given and shadow others.
 template <class Visit> void MappingTable::for_each_shadowed(uint64_t va, uint64_t len, Visit visit)
 {
 	if (shadowed_ == 0)
@@ -211,6 +253,129 @@ template <class Visit> void MappingTable::for_each_shadowed(uint64_t va, uint64_
 			return;
 	}
 	walk(large_);
+}
+
+// ---- verifying ----
+
+struct MappingTable::Census {
+	uint32_t mapped = 0, pending = 0, shadowed = 0;
+	uint64_t pages = 0, unshadowed_pages = 0;
+};
+
+const char *MappingTable::count_records(Census &c) const
+{
+	for (uint32_t i = 0; i < record_count_; ++i) {
+		const MappingRecord &r = records_[i];
+		const uint64_t pages = r.len.load(std::memory_order_relaxed) >> shift_;
+		c.pending += r.pending;
+		c.shadowed += r.shadowed;
+		if (!r.mapped) {
+			if (r.shadowed)
+				return "what is not mapped is shadowed";
+			continue;
+		}
+		if (r.pending)
+			return "a record is mapped and still to be added";
+		if (!r.used())
+			return "a mapping has no user";
+		++c.mapped;
+		c.pages += pages;
+		c.unshadowed_pages += r.shadowed ? 0 : pages;
+	}
+	uint32_t free = 0;
+	for (const MappingRecord *r = free_; r && free <= record_count_; r = r->next)
+		++free;
+	if (free + live_ != record_count_)
+		return "records are lost";
+	if (c.pending != pending_ || c.shadowed != shadowed_ || c.mapped + c.pending > live_)
+		return "records are not what was counted";
+	return pool_.count() < kTablesNeeded * pending_ ? "tables were promised twice" : nullptr;
+}
+
+// Unless it lacks tables, each of its pages is found, in this mapping or another.
+const char *MappingTable::check_shadowed(const MappingRecord &r) const
+{
+	const Mapping m = r.mapping();
+	for (uint64_t at = m.va; !starved_ && at < m.va + m.len; at += uint64_t{1} << shift_) {
+		if (by_va_.find(first_page(at)) == 0)
+			return "a page that is mapped is not found";
+	}
+	return nullptr;
+}
+
+// Slots are disjoint and each lies in the mapping it names, so a sum of pages that agrees
+// means that all of them are there.
+const char *MappingTable::check_indexes(const Census &c) const
+{
+	bool stray_iova = false, stray_va = false;
+	uint64_t iova_pages = 0, unshadowed_pages = 0;
+	const auto named = [this](PageIndex::Entry e) {
+		const uint32_t n = number(e);
+		const bool good = n < record_count_ && records_[n].mapped && entry(&records_[n]) == e;
+		return good ? &records_[n] : nullptr;
+	};
+	by_iova_.for_each([&](Pfn first, Pfn pages, PageIndex::Entry e) {
+		const MappingRecord *r = named(e);
+		stray_iova |= !r || !r->mapping().holds_iova(first << shift_, pages << shift_);
+		iova_pages += pages;
+	});
+	by_va_.for_each([&](Pfn first, Pfn pages, PageIndex::Entry e) {
+		const MappingRecord *r = named(e);
+		stray_va |= !r || !r->mapping().holds_va(first << shift_, pages << shift_);
+		unshadowed_pages += r && !r->shadowed ? pages : 0;
+	});
+	if (stray_iova || iova_pages != c.pages)
+		return "the index by I/O virtual address is wrong";
+	if (stray_va || unshadowed_pages != c.unshadowed_pages)
+		return "the index by virtual address is wrong";
+	return nullptr;
+}
+
+const char *MappingTable::check_shadows() const
+{
+	uint32_t found = 0;
+	const auto walk = [&](const MappingRecord *head, auto belongs) {
+		for (const MappingRecord *r = head; r && found <= shadowed_; r = r->next) {
+			const Mapping m = r->mapping();
+			if (!r->mapped || !r->shadowed || !belongs(m))
+				return false;
+			++found;
+		}
+		return true;
+	};
+	constexpr uint64_t kLongest = uint64_t{1} << kBucketShift;
+	bool good = walk(large_, [](const Mapping &m) { return m.len > kLongest; });
+	for (unsigned i = 0; i < kBuckets; ++i)
+		good &= walk(buckets_[i], [i](const Mapping &m) {
+			return m.len <= kLongest && (m.va >> kBucketShift & (kBuckets - 1)) == i;
+		});
+	return good && found == shadowed_ ? nullptr : "the shadowed mappings are not where they belong";
+}
+
+bool MappingTable::verify(FILE *why, AddressSpace &space)
+{
+	LockGuard guard(lock_);
+	Census census;
+	const char *wrong = count_records(census);
+	if (!wrong)
+		wrong = check_indexes(census);
+	if (!wrong)
+		wrong = check_shadows();
+	for (uint32_t i = 0; !wrong && i < record_count_; ++i) {
+		const MappingRecord &r = records_[i];
+		if (!r.mapped)
+			continue;
+		const Mapping m = r.mapping();
+		const Pfn first = first_page(m.iova);
+		const Extent e = space.find(first);
+		if (!is_live(e.value) || e.start != first - r.padding || e.end < first + (m.len >> shift_))
+			wrong = "a mapping's address is not its own";
+		else if (r.shadowed)
+			wrong = check_shadowed(r);
+	}
+	if (wrong && why)
+		std::fprintf(why, "mappings: %s\n", wrong);
+	return !wrong;
 }
 
 }  // namespace iovad::core

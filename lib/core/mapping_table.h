@@ -6,13 +6,16 @@
 // created the domain; others may look up.
 //
 // No two mappings share an IOVA, but a page of memory may be in several, as when buffers
-// that are no whole pages meet in one. The index by virtual address then names one of them;
-// the others are shadowed there, are kept in buckets by address, and take its place when
-// it goes.
+// that are no whole pages meet in one. The index by virtual address then names one of them:
+// the longer, where one lies in the other, so that what a region holds is found whatever
+// else is mapped inside; else the older. The others are shadowed there, are kept in buckets
+// by address, and take its place when it goes.
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 
+#include "core/address_space.h"
 #include "core/geometry.h"
 #include "core/page_index.h"
 #include "core/spin_lock.h"
@@ -44,7 +47,7 @@ struct alignas(64) MappingRecord {
 	uint32_t part;     // the same for some of its granules
 	MappingRecord *next;  // in the free list or a bucket; its user's between remove() and give_back()
 	bool region;       // stays mapped until it is removed as a region
-	bool pending, shadowed;  // MappingTable's
+	bool pending, mapped, shadowed;  // MappingTable's; mapped: between add() and remove()
 	bool installed;    // by somebody else, who also removes the translation
 	bool cached;       // the address came from Domain::alloc()
 
@@ -64,7 +67,8 @@ public:
 	static size_t bytes(uint32_t records);
 	static MappingTable *format(void *memory, uint32_t records, const Geometry &geometry);
 
-	// The mapping that holds [address, address + len), len > 0. Any thread.
+	// A mapping that holds [address, address + len), len > 0. Any thread. By virtual address,
+	// memory whose first and last pages both lie in other mappings too may not be found.
 	bool find_iova(uint64_t address, uint64_t len, Mapping &out) const;
 	bool find_va(uint64_t address, uint64_t len, Mapping &out) const;
 
@@ -76,7 +80,10 @@ public:
 	// that add() cannot fail.
 	static constexpr uint32_t kTablesNeeded = 2 * PageIndex::kMostTables;
 	bool has_tables() const { return pool_.count() >= kTablesNeeded * (pending_ + 1); }
-	void give_tables(PageIndex::Table *tables, unsigned n) { pool_.give(tables, n); }
+	void give_tables(PageIndex::Table *tables, unsigned n);
+	// remove() found too few for those that were to take the place of what went: they are not
+	// found by virtual address until more tables are given.
+	bool starved() const { return starved_; }
 
 	// A record to add() or to give_back(). Needs has_tables(). Null: there is none left.
 	MappingRecord *take();
@@ -91,6 +98,10 @@ public:
 	MappingRecord *shareable(uint64_t va, uint64_t len, uint32_t dir, uint64_t limit);
 
 	uint32_t live() const { return live_; }  // records in use
+
+	// Recomputes both indexes from the records, and compares. What is mapped must be live in
+	// the space. Without the lock; takes it.
+	bool verify(FILE *why, AddressSpace &space);
 
 	// Written by whoever maps, read by anyone.
 	struct Counters {
@@ -113,7 +124,14 @@ private:
 	}
 	bool lookup(const PageIndex &index, Pfn page, Mapping &out) const;
 	Pfn first_page(uint64_t address) const { return address >> shift_; }
-	bool index_va(MappingRecord *r);
+	bool index_va(MappingRecord *r, PageIndex::Entry goes = 0);
+	void reveal(MappingRecord *shadowed, PageIndex::Entry goes);
+	void shadow(MappingRecord *r);
+	struct Census;
+	const char *count_records(Census &census) const;
+	const char *check_indexes(const Census &census) const;
+	const char *check_shadows() const;
+	const char *check_shadowed(const MappingRecord &r) const;
 	MappingRecord *&bucket_of(const MappingRecord &r);
 	void unlink(MappingRecord *r);
 	template <class Visit> void for_each_shadowed(uint64_t va, uint64_t len, Visit visit);
@@ -123,10 +141,12 @@ private:
 	PageIndex by_iova_, by_va_;
 	PageIndex::Pool pool_;
 	MappingRecord *records_;
+	uint32_t record_count_;
 	MappingRecord *free_;
 	uint32_t live_;
 	uint32_t pending_;            // taken, neither added nor given back
 	uint32_t shadowed_;           // how many records are
+	bool starved_;                // one of them lacks tables
 	MappingRecord *buckets_[kBuckets];  // shadowed records up to 1 << kBucketShift bytes, by first byte
 	MappingRecord *large_;              // the longer ones
 };

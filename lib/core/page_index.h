@@ -5,6 +5,7 @@
 // and the same addresses come again. A plain struct in shared memory.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -29,12 +30,15 @@ public:
 	public:
 		// Zeroed ones.
 		void give(Table *tables, unsigned n);
+		// Null: no more than are kept.
 		Table *take();
 		uint32_t count() const { return count_; }
+		// So many are not to be taken.
+		void keep(uint32_t n) { kept_ = n; }
 
 	private:
 		Table *free_ = nullptr;  // the first slot of each holds the next
-		uint32_t count_ = 0;
+		uint32_t count_ = 0, kept_ = 0;
 	};
 
 	// The most tables that one fill() can take: below the root, along both ends.
@@ -58,11 +62,21 @@ public:
 		}
 	}
 
-	// e covers the pages of [first, end) that nothing covers. True: e covers all of them.
-	// False: something else covers some, or the pool ran out of tables.
-	bool fill(Pfn first, Pfn end, Entry e, Pool &pool) { return fill(*root_, top_shift_, first, end, e, pool); }
+	// e covers the pages of [first, end) that nothing covers, or what yields(it) covers. True:
+	// e covers all of them. False: something else covers some, or the pool ran out of tables.
+	template <class Yields> bool fill(Pfn first, Pfn end, Entry e, Pool &pool, Yields yields)
+	{
+		return fill(*root_, top_shift_, first, end, e, pool, yields);
+	}
+	bool fill(Pfn first, Pfn end, Entry e, Pool &pool)
+	{
+		return fill(first, end, e, pool, [](Entry) { return false; });
+	}
 	// Nothing covers the pages of [first, end) that e covered.
 	void clear(Pfn first, Pfn end, Entry e) { clear(*root_, top_shift_, first, end, e); }
+
+	// visit(first page, pages, entry) for each slot that covers something, ascending.
+	template <class Visit> void for_each(Visit visit) const { for_each(*root_, top_shift_, 0, visit); }
 
 private:
 	static constexpr uint64_t kMask = (1u << kBits) - 1;
@@ -70,12 +84,72 @@ private:
 	static bool is_table(Entry e) { return e & 1; }
 	static Table *to_table(Entry e) { return reinterpret_cast<Table *>(e - 1); }
 
-	static bool fill(Table &table, unsigned shift, Pfn first, Pfn end, Entry e, Pool &pool);
+	// The part of [first, end) that a slot covers.
+	struct Part {
+		Pfn first, end;
+		bool whole;
+
+		Part(Pfn slot_first, Pfn pages, Pfn first_page, Pfn end_page)
+			: first(std::max(slot_first, first_page)), end(std::min(slot_first + pages, end_page)),
+			  whole(end - first == pages)
+		{
+		}
+	};
+
+	template <class Yields>
+	static bool fill(Table &table, unsigned shift, Pfn first, Pfn end, Entry e, Pool &pool, const Yields &yields);
+	template <class Visit>
+	static void for_each(const Table &table, unsigned shift, Pfn first, const Visit &visit);
 	static void clear(Table &table, unsigned shift, Pfn first, Pfn end, Entry e);
 
 	Table *root_ = nullptr;
 	Pfn end_ = 0;
 	unsigned top_shift_ = 0;
 };
+
+template <class Yields>
+bool PageIndex::fill(Table &table, unsigned shift, Pfn first, Pfn end, Entry e, Pool &pool, const Yields &yields)
+{
+	const Pfn pages = Pfn{1} << shift;
+	bool all = true;
+	for (Pfn page = first & ~(pages - 1); page < end; page += pages) {
+		const Part part(page, pages, first, end);
+		std::atomic<Entry> &slot = table.slots[page >> shift & kMask];
+		const Entry old = slot.load(std::memory_order_relaxed);
+		if (is_table(old)) {
+			all &= fill(*to_table(old), shift - kBits, part.first, part.end, e, pool, yields);
+		} else if (old == e) {
+			continue;
+		} else if (old != 0 && !yields(old)) {
+			all = false;
+		} else if (part.whole) {
+			// Release pairs with the acquire in find().
+			slot.store(e, std::memory_order_release);
+		} else if (Table *below = pool.take()) {
+			// What yields does so for this part only.
+			for (std::atomic<Entry> &each : below->slots)
+				each.store(old, std::memory_order_relaxed);
+			all &= fill(*below, shift - kBits, part.first, part.end, e, pool, yields);
+			slot.store(reinterpret_cast<Entry>(below) | 1, std::memory_order_release);
+		} else {
+			all = false;
+		}
+	}
+	return all;
+}
+
+template <class Visit>
+void PageIndex::for_each(const Table &table, unsigned shift, Pfn first, const Visit &visit)
+{
+	const Pfn pages = Pfn{1} << shift;
+	for (const std::atomic<Entry> &slot : table.slots) {
+		const Entry e = slot.load(std::memory_order_acquire);
+		if (is_table(e))
+			for_each(*to_table(e), shift - kBits, first, visit);
+		else if (e != 0)
+			visit(first, pages, e);
+		first += pages;
+	}
+}
 
 }  // namespace iovad::core

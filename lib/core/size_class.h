@@ -6,19 +6,21 @@
 #pragma once
 
 #include "core/geometry.h"
+#include "iovad/iovad_hot.h"
 
 namespace iovad::core {
 
 inline constexpr unsigned kClasses = 7;
-inline constexpr unsigned kZones = 2;
+inline constexpr unsigned kZones = IOVAD_HOT_ZONES;
 inline constexpr unsigned kBins = kClasses * kZones;
+static_assert(kBins == IOVAD_HOT_BINS);
 inline constexpr uint64_t kCachedGranules = uint64_t{1} << (kClasses - 1);
 
 // A class in a zone, kept as an offset in bytes: of the bin's two magazine pointers in
 // the cache of an lcore. So the hot paths need no arithmetic to get there.
 class Bin {
 public:
-	static constexpr uint64_t kBytes = 2 * sizeof(void *), kClassBytes = kZones * kBytes;
+	static constexpr uint64_t kBytes = sizeof(iovad_hot_pair), kClassBytes = kZones * kBytes;
 
 	constexpr Bin() = default;
 	static constexpr Bin of(uint64_t klass, uint64_t zone) { return Bin(klass * kClassBytes + zone * kBytes); }
@@ -27,7 +29,7 @@ public:
 	static constexpr Bin numbered(unsigned index) { return Bin(index * kBytes); }
 
 	uint64_t offset() const { return offset_; }
-	unsigned index() const { return static_cast<unsigned>(offset_ / kBytes); }
+	constexpr unsigned index() const { return static_cast<unsigned>(offset_ / kBytes); }
 	unsigned zone() const { return index() % kZones; }
 	unsigned klass() const { return index() / kZones; }
 	uint64_t granules() const { return uint64_t{1} << klass(); }
@@ -49,5 +51,8 @@ constexpr uint64_t block_of(uint64_t granules)
 {
 	return granules <= kCachedGranules ? std::bit_ceil(granules) : granules;
 }
+
+// What the hot path takes for one granule in the high zone.
+static_assert(Bin::of(0, 1).index() == IOVAD_HOT_COMMON);
 
 }  // namespace iovad::core

@@ -37,11 +37,11 @@ Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit
 		return outcome(Status::invalid);
 	if (share(m, limit, dir, iova))
 		return {};
+	// Pages that a device writes become the program's own when they are pinned.
+	if (dir == kToDevice && backend_->pins_memory())
+		prefault(va, len, false);
 	MappingRecord *record;
-	const Outcome o = map_new(lcore, m, limit, dir, Kind::buffer, record);
-	if (o.ok())
-		iova = record->mapping().iova + m.offset;
-	return o;
+	return map_new(lcore, m, limit, dir, Kind::buffer, record, iova);
 }
 
 Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
@@ -65,6 +65,7 @@ Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
 			return {};
 		table_.remove(record);
 	}
+	feed_table();
 	return tear_down(lcore, record);
 }
 
@@ -89,14 +90,12 @@ Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_
 	const auto place = regions_.emplace_hint(next, first, Region{len, nullptr});
 	MappingRecord *record;
 	const Kind kind = installer == Installer::us ? Kind::region : Kind::installed_region;
-	const Outcome o = map_new(core::kNoLcore, m, limit, dir, kind, record);
-	if (!o.ok()) {
+	const Outcome o = map_new(core::kNoLcore, m, limit, dir, kind, record, iova);
+	if (o.ok())
+		place->second.record = record;
+	else
 		regions_.erase(place);
-		return o;
-	}
-	place->second.record = record;
-	iova = record->mapping().iova + m.offset;
-	return {};
+	return o;
 }
 
 Outcome Mapper::bring_in(const Memory &m, uint32_t dir)
@@ -124,6 +123,7 @@ Outcome Mapper::remove_region(const void *va, uint64_t len)
 		table_.remove(record);
 	}
 	regions_.erase(place);
+	feed_table();
 	return tear_down(core::kNoLcore, record);
 }
 
@@ -154,28 +154,30 @@ bool Mapper::share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova
 	return true;
 }
 
+// iova: of the caller's first byte.
 Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
-			MappingRecord *&record)
+			MappingRecord *&record, uint64_t &iova)
 {
 	record = take_record();
 	if (!record)
 		return outcome(Status::again, "no memory for the record of one more mapping: raise max_ranges, or "
 					      "give EAL more memory");
-	uint64_t iova;
-	if (const Status status = allocate(lcore, m, limit, *record, iova); status != Status::ok) {
+	uint64_t first;
+	if (const Status status = allocate(lcore, m, limit, *record, first); status != Status::ok) {
 		give_back(record);
 		return outcome(status);
 	}
 	record->installed = kind == Kind::installed_region;
-	if (const Outcome o = record->installed ? Outcome{} : install(iova, m.va, m.len, dir); !o.ok()) {
-		deallocate(lcore, *record, iova, m.len);
+	if (const Outcome o = record->installed ? Outcome{} : install(first, m.va, m.len, dir); !o.ok()) {
+		deallocate(lcore, *record, first, m.len);
 		give_back(record);
 		return o;
 	}
 	LockGuard guard(table_.lock());
 	record->region = kind != Kind::buffer;
 	record->whole = kind == Kind::buffer;
-	table_.add(record, {iova, m.va, m.len, dir});
+	table_.add(record, {first, m.va, m.len, dir});
+	iova = first + m.offset;
 	return {};
 }
 
@@ -197,6 +199,21 @@ MappingRecord *Mapper::take_record()
 	}
 }
 
+// What was shadowed may need more tables than there are, to take the place of what went. If
+// there is no memory now, the next tables that are given serve them.
+void Mapper::feed_table()
+{
+	{
+		LockGuard guard(table_.lock());
+		if (!table_.starved())
+			return;
+	}
+	if (core::PageIndex::Table *tables = tables_(kTablesAtOnce)) {
+		LockGuard guard(table_.lock());
+		table_.give_tables(tables, kTablesAtOnce);
+	}
+}
+
 void Mapper::give_back(MappingRecord *record)
 {
 	LockGuard guard(table_.lock());
@@ -215,6 +232,10 @@ uint64_t Mapper::large_page(const Memory &m, uint64_t size) const
 Status Mapper::allocate(unsigned lcore, const Memory &m, uint64_t limit, MappingRecord &r, uint64_t &iova)
 {
 	const core::Geometry &g = domain_.geometry();
+	if (limit < g.first_byte())
+		return Status::invalid;
+	if (m.len >> g.shift > g.end - g.first)
+		return Status::no_space;
 	for (const uint64_t size : {k1GiB, k2MiB}) {
 		if (large_page(m, size) == 0)
 			continue;
@@ -292,7 +313,7 @@ bool Mapper::flush()
 	return some;
 }
 
-Outcome Mapper::refresh()
+Outcome Mapper::refresh(Span *conflict)
 {
 	Info info;
 	if (const Outcome o = backend_->info(info); !o.ok())
@@ -301,20 +322,46 @@ Outcome Mapper::refresh()
 	const core::Geometry &g = domain_.geometry();
 	// Between what is valid, granules that are not wholly valid are not for us.
 	core::Pfn from = g.first;
-	const auto reserve = [&](core::Pfn to) {
-		return from >= to ? Status::ok : domain_.reserve(g.bytes(from), g.bytes(to - from));
+	Status status = Status::ok;
+	const auto keep_out_until = [&](core::Pfn to) {
+		if (from >= to)
+			return;
+		const Status s = keep_out(from, to, status == Status::exists ? nullptr : conflict);
+		if (s != Status::ok && status != Status::exists)
+			status = s;
 	};
 	for (const Span &span : info.valid) {
 		const core::Geometry part = core::Geometry::of(g.granule, span.first, span.last);
 		if (part.first >= part.end || part.end <= from)
 			continue;
-		if (const Status status = reserve(std::min(part.first, g.end)); status != Status::ok)
-			return outcome(status, "a device joined that cannot address what is in use");
+		keep_out_until(std::min(part.first, g.end));
 		from = part.end;
 	}
-	if (const Status status = reserve(g.end); status != Status::ok)
+	keep_out_until(g.end);
+	if (status == Status::exists)
 		return outcome(status, "a device joined that cannot address what is in use");
-	return {};
+	return outcome(status, status == Status::ok ? "" : "no memory to keep what devices cannot address out of use");
+}
+
+// Reserves [first, end); around what is in use there.
+Status Mapper::keep_out(core::Pfn first, core::Pfn end, Span *conflict)
+{
+	const core::Geometry &g = domain_.geometry();
+	const Status whole = domain_.reserve(g.bytes(first), g.bytes(end - first));
+	if (whole != Status::exists)
+		return whole;
+	for (core::Pfn pfn = first; pfn < end;) {
+		const core::Extent e = domain_.space().next_live(pfn);
+		const core::Pfn gap_end = std::min(e.start, end);
+		if (pfn < gap_end)
+			domain_.reserve(g.bytes(pfn), g.bytes(gap_end - pfn));
+		if (gap_end < end && conflict) {
+			*conflict = {g.bytes(e.start), g.bytes(e.end) - 1};
+			conflict = nullptr;
+		}
+		pfn = e.end;
+	}
+	return whole;
 }
 
 }  // namespace iovad::dma

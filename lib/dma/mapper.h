@@ -44,8 +44,9 @@ public:
 	Outcome remove_region(const void *va, uint64_t len);
 
 	// Reads anew what devices can address, and reserves the rest of the domain. exists: what
-	// is in use cannot be addressed any more.
-	Outcome refresh();
+	// is in use cannot be addressed any more; conflict, unless null, is the first of that. All
+	// that is not in use is reserved then too.
+	Outcome refresh(Span *conflict = nullptr);
 
 	// Tries again to unmap what is quarantined. True: some of it went.
 	bool flush();
@@ -62,14 +63,16 @@ private:
 	bool share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova);
 	enum class Kind { buffer, region, installed_region };
 	Outcome map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
-			core::MappingRecord *&record);
+			core::MappingRecord *&record, uint64_t &iova);
 	core::MappingRecord *take_record();
+	void feed_table();
 	void give_back(core::MappingRecord *record);
 	Status allocate(unsigned lcore, const Memory &m, uint64_t limit, core::MappingRecord &r, uint64_t &iova);
 	void deallocate(unsigned lcore, const core::MappingRecord &r, uint64_t iova, uint64_t len);
 	Outcome install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir);
 	Outcome tear_down(unsigned lcore, core::MappingRecord *record);
 	void quarantine(core::MappingRecord *record);
+	Status keep_out(core::Pfn first, core::Pfn end, Span *conflict);
 	uint64_t large_page(const Memory &m, uint64_t size) const;
 
 	core::Domain &domain_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <type_traits>
 
 #include <rte_lcore.h>
 #include <rte_memzone.h>
@@ -20,7 +21,8 @@ namespace iovad::eal {
 
 // At the front of the memzone.
 struct alignas(64) SharedDomain {
-	static constexpr uint64_t kMagic = 0x696f7661642d3032;  // "iovad-02": the layout
+	// "iovad-", the layout of what programs inline, the layout of the rest.
+	static constexpr uint64_t kMagic = 0x696f7661642d0002 + (IOVAD_HOT_LAYOUT << 8);
 	static constexpr unsigned kMaxProcesses = 64;
 
 	uint64_t magic;
@@ -41,7 +43,7 @@ struct iovad_domain {
 	{
 	}
 
-	iovad::core::Domain core;
+	iovad::core::Domain core;  // first
 	const rte_memzone *memzone;
 	iovad::eal::SharedDomain *shared;
 	iovad::core::MappingTable *mappings;  // null without a backend
@@ -53,3 +55,6 @@ struct iovad_domain {
 	std::unique_ptr<iovad::dma::Mapper> mapper;
 	std::unique_ptr<iovad::eal::EalMemory> eal_memory;
 };
+
+// Inlined code in programs reads Domain::hot_ at its front.
+static_assert(std::is_standard_layout_v<iovad_domain>);

@@ -76,7 +76,10 @@ int remove_region(iovad_domain &d, void *va, uint64_t len)
 int refresh(iovad_domain &d)
 {
 	return with_mapper(d, [&](dma::Mapper &mapper) {
-		const dma::Outcome o = mapper.refresh();
+		dma::Span used{};
+		const dma::Outcome o = mapper.refresh(&used);
+		if (o.status == core::Status::exists)
+			IOVAD_LOG(ERR, "%s: 0x%" PRIx64 " - 0x%" PRIx64 " is in use", d.shared->name, used.first, used.last);
 		return o.ok() ? 0 : -log_outcome(d.shared->name, "cannot take up what devices can address", o);
 	});
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause
- * Every function of iovad.h once, from a C program. Prints TAP.
+ * Every function of iovad.h and iovad_dma.h once, from a C program. Prints TAP.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -10,14 +10,26 @@
 #include <rte_errno.h>
 
 #include <iovad/iovad.h>
+#include <iovad/iovad_dma.h>
 
 #include "eal_setup.h"
+#include "inlined.h"
 
 #define PAGE UINT64_C(4096)
 #define LIMIT_32 UINT64_C(0xFFFFFFFF)
 #define BULK 40
 
 static int checks, failures;
+
+static int alloc_in_c(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova)
+{
+	return iovad_alloc(d, len, limit, iova);
+}
+
+static int free_in_c(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	return iovad_free(d, iova, len);
+}
 
 static void check(bool good, const char *what)
 {
@@ -57,6 +69,35 @@ static void cached(struct iovad_domain *d)
 	check(iovad_alloc(d, PAGE + 1, LIMIT_32, &iova) == -EINVAL, "alloc refuses half a granule");
 }
 
+/* The same two functions inlined, by pointer and by name: one implementation, one cache. */
+static void inlined_or_called(struct iovad_domain *d, const char *language, iovad_alloc_fn *alloc_inlined,
+			      iovad_free_fn *free_inlined)
+{
+	iovad_alloc_fn *const alloc_called = symbol_alloc();
+	iovad_free_fn *const free_called = symbol_free();
+	struct iovad_domain_stats before, after;
+	rte_iova_t iova = 0, again = 0;
+
+	printf("# %s\n", language);
+	check(alloc_called != NULL && free_called != NULL, "alloc and free are exported");
+	if (alloc_called == NULL || free_called == NULL)
+		return;
+	check(alloc_called == iovad_alloc && free_called == iovad_free, "pointers to them are to the library's");
+	check(alloc_inlined(d, PAGE, UINT64_MAX, &iova) == 0 && free_inlined(d, iova, PAGE) == 0, "fill the cache");
+	iovad_domain_stats_get(d, &before);
+	check(alloc_inlined(d, PAGE, UINT64_MAX, &again) == 0 && again == iova, "inlined alloc takes the top");
+	check(free_called(d, again, PAGE) == 0, "called free puts it back");
+	check(alloc_called(d, PAGE, UINT64_MAX, &again) == 0 && again == iova, "called alloc takes it again");
+	check(free_inlined(d, again, PAGE) == 0, "inlined free puts it back");
+	iovad_domain_stats_get(d, &after);
+	check(after.cache_hits == before.cache_hits + 2, "both count as hits of the cache");
+	check(alloc_inlined(NULL, PAGE, UINT64_MAX, &iova) == -EINVAL &&
+	      alloc_inlined(d, PAGE, UINT64_MAX, NULL) == -EINVAL && free_inlined(NULL, iova, PAGE) == -EINVAL,
+	      "inlined ones refuse NULL");
+	check(free_inlined(d, 8 * LIMIT_32 + 1 + PAGE, PAGE) == -EINVAL && free_inlined(d, iova + 1, PAGE) == -EINVAL &&
+	      free_inlined(d, 0, PAGE) == -EINVAL, "inlined free refuses what is no page of the domain");
+}
+
 static void exact(struct iovad_domain *d)
 {
 	struct iovad_range range;
@@ -88,6 +129,34 @@ static void end(struct iovad_domain *d)
 	check(iovad_domain_destroy(d) == 0, "destroy ends the domain");
 }
 
+static void mapped(void)
+{
+	static char memory[3 * 4096];
+	struct iovad_domain_conf conf;
+	rte_iova_t iova = 0, region = 0;
+
+	iovad_domain_conf_init(&conf);
+	conf.name = "c-mapped";
+	conf.backend = IOVAD_BACKEND_SOFT;
+	struct iovad_domain *d = iovad_domain_create(&conf);
+	check(d != NULL, "create makes a domain with a software IOMMU");
+	if (d == NULL)
+		return;
+	check(iovad_map(d, memory + 100, 5000, LIMIT_32, IOVAD_TO_DEVICE, &iova) == 0 && iova + 4999 <= LIMIT_32,
+	      "map maps under the limit");
+	check(iovad_va2iova(d, memory + 200, 10) == iova + 100, "va2iova finds it");
+	check(iovad_iova2va(d, iova + 100, 10) == memory + 200, "iova2va finds the memory");
+	check(iovad_region_add(d, memory, sizeof memory, UINT64_MAX, IOVAD_BIDIRECTIONAL, &region) == 0,
+	      "region_add maps all of it");
+	check(iovad_domain_refresh(d) == 0, "refresh");
+	check(iovad_domain_destroy(d) == -EBUSY, "destroy refuses while something is mapped");
+	check(iovad_unmap(d, iova, 5000) == 0 && iovad_unmap(d, iova, 5000) == -ENOENT, "unmap, once");
+	check(iovad_region_remove(d, memory, sizeof memory) == 0, "region_remove");
+	check(iovad_va2iova(d, memory, 1) == RTE_BAD_IOVA && iovad_iova2va(d, region, 1) == NULL,
+	      "lookups find nothing more");
+	check(iovad_domain_destroy(d) == 0, "destroy ends it");
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -99,9 +168,12 @@ int main(int argc, char **argv)
 	struct iovad_domain *d = create();
 	if (d != NULL) {
 		cached(d);
+		inlined_or_called(d, "inlined in C", alloc_in_c, free_in_c);
+		inlined_or_called(d, "inlined in C++", alloc_in_cxx, free_in_cxx);
 		exact(d);
 		end(d);
 	}
+	mapped();
 	rte_eal_cleanup();
 	printf("1..%d\n", checks);
 	return failures != 0;

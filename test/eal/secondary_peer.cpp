@@ -17,7 +17,7 @@
 
 #include <rte_errno.h>
 
-#include "iovad/iovad.h"
+#include "iovad/iovad_dma.h"
 
 namespace iovad::test {
 
@@ -43,6 +43,21 @@ public:
 			const int rc = iovad_alloc(d_, a, b, &iova);
 			return std::to_string(rc) + ' ' + std::to_string(iova);
 		}
+		rte_iova_t mapped = 0;
+		if (verb == "map")
+			return std::to_string(iovad_map(d_, pointer(a), b, UINT64_MAX, IOVAD_BIDIRECTIONAL, &mapped));
+		if (verb == "unmap")
+			return std::to_string(iovad_unmap(d_, a, b));
+		if (verb == "region")
+			return std::to_string(iovad_region_add(d_, pointer(a), b, UINT64_MAX, IOVAD_BIDIRECTIONAL, &mapped));
+		if (verb == "unregion")
+			return std::to_string(iovad_region_remove(d_, pointer(a), b));
+		if (verb == "refresh")
+			return std::to_string(iovad_domain_refresh(d_));
+		if (verb == "va2iova")
+			return "0 " + std::to_string(iovad_va2iova(d_, pointer(a), b));
+		if (verb == "iova2va")
+			return "0 " + std::to_string(reinterpret_cast<uintptr_t>(iovad_iova2va(d_, a, b)));
 		if (verb == "free")
 			return std::to_string(iovad_free(d_, a, b));
 		if (verb == "fill")
@@ -55,6 +70,7 @@ public:
 	}
 
 private:
+	static void *pointer(uint64_t address) { return reinterpret_cast<void *>(address); }
 	int lookup(const std::string &name)
 	{
 		rte_errno = 0;

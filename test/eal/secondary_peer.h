@@ -2,9 +2,11 @@
 // A secondary process that does as the test in the primary says, one line at a time:
 //
 //   lookup NAME       create NAME       alloc LEN LIMIT   free IOVA LEN
-//   fill LEN COUNT    detach            verify
+//   fill LEN COUNT    detach            verify            refresh
+//   map VA LEN        unmap IOVA LEN    region VA LEN     unregion VA LEN
+//   va2iova VA LEN    iova2va IOVA LEN
 //
-// The answer is a line too: 0 or a negative errno, and for alloc the address.
+// The answer is a line too: 0 or a negative errno, and where there is one the address.
 #pragma once
 
 #include <string>

@@ -6,6 +6,7 @@
 #include <rte_errno.h>
 
 #include "eal_setup.h"
+#include "iovad/iovad_dma.h"
 #include "secondary_peer.h"
 #include "test_domain.h"
 
@@ -163,6 +164,43 @@ TEST_F(Secondary, ExhaustionInThePrimaryReclaimsItsCaches)
 	expect_nothing_lost();
 	// And the other way round.
 	EXPECT_EQ(0, peer->ask(with("fill", kPage, kPages)));
+	EXPECT_EQ(0, peer->ask("detach"));
+}
+
+// What the primary has mapped all find, also what was mapped after they came; none else maps.
+TEST_F(Secondary, LooksUpWhatThePrimaryMaps)
+{
+	iovad_domain_conf conf = conf_of(0, 0);
+	conf.backend = IOVAD_BACKEND_SOFT;
+	TestDomain d(conf);
+	const auto peer = start();
+	ASSERT_EQ(0, peer->ask(std::string("lookup ") + d.name()));
+	constexpr uint64_t kVa = 0x7f0000000000;
+	const auto ask = [&](const char *verb, uint64_t a, uint64_t b) {
+		unsigned long long answer = 0;
+		EXPECT_EQ(0, peer->ask(with(verb, a, b), &answer));
+		return answer;
+	};
+	std::vector<rte_iova_t> iovas;
+	// Far apart, so that tables are added.
+	for (uint64_t i = 0; i < 60; ++i) {
+		const uint64_t va = kVa + (i << 33) + 5;
+		rte_iova_t iova = 0;
+		ASSERT_EQ(0, iovad_map(d, reinterpret_cast<void *>(va), 2 * kPage, kNoLimit, IOVAD_BIDIRECTIONAL, &iova));
+		EXPECT_EQ(iova + 7, ask("va2iova", va + 7, kPage));
+		EXPECT_EQ(va + 7, ask("iova2va", iova + 7, kPage));
+		iovas.push_back(iova);
+	}
+	EXPECT_EQ(-ENOTSUP, peer->ask(with("map", kVa, kPage)));
+	EXPECT_EQ(-ENOTSUP, peer->ask(with("unmap", iovas[0], 2 * kPage)));
+	EXPECT_EQ(-ENOTSUP, peer->ask(with("region", kVa, kPage)));
+	EXPECT_EQ(-ENOTSUP, peer->ask(with("unregion", kVa, kPage)));
+	EXPECT_EQ(-ENOTSUP, peer->ask("refresh"));
+	EXPECT_EQ(0, peer->ask("verify"));
+	for (const rte_iova_t iova : iovas)
+		EXPECT_EQ(0, iovad_unmap(d, iova, 2 * kPage));
+	EXPECT_EQ(RTE_BAD_IOVA, ask("va2iova", kVa + 5, 1));
+	EXPECT_EQ(0u, ask("iova2va", iovas[0], 1));
 	EXPECT_EQ(0, peer->ask("detach"));
 }
 

@@ -37,11 +37,20 @@ build_shared() {
 	gcc -std=c11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/shared" "${FLAGS[@]}"
 }
 
+build_optimized() {
+	flags --cflags --libs
+	gcc -std=c11 -O2 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/optimized" "${FLAGS[@]}"
+}
+
+# The loader refuses such a program where the library's layout has another number.
+needs_layout() { readelf -V "$WORK/optimized" | grep -q 'Name: IOVAD_INLINE_[0-9]'; }
+calls_no_alloc() { ! nm -D "$WORK/optimized" | grep -qE 'iovad_(alloc|free)(@|$)'; }
+
 build_static() {
 	flags --cflags --libs
 	FLAGS=("${FLAGS[@]/#-liovad/-l:libiovad.a}")
 	gcc -std=c11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/static" "${FLAGS[@]}" \
-		-lstdc++ -lpthread
+		-lstdc++ -ltbb -lpthread
 }
 
 build_cxx() {
@@ -87,6 +96,10 @@ check "pkg-config gives the project's version" version_is_the_projects
 check "README's example builds as C11 with the shared library" build_shared
 check "it is linked to the shared library" is_linked shared
 check "it runs" run_shared shared
+check "README's example builds as C11, optimized" build_optimized
+check "iovad_alloc() and iovad_free() are inlined" calls_no_alloc
+check "so the program asks for the layout it was compiled with" needs_layout
+check "it runs optimized" run_shared optimized
 check "README's example builds as C11 with the static library" build_static
 check "it needs no libiovad.so" is_not_linked static
 check "it runs with the static library" "$WORK/static" "${EAL[@]}"

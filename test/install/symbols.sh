@@ -26,7 +26,14 @@ none_left() {
 	[ -z "$left" ]
 }
 
-all_versioned() { ! functions | grep -vE '^iovad_[a-z0-9_]+@@IOVAD_[0-9.]+$'; }
+all_versioned() { ! functions | grep -vE '^iovad_[a-z0-9_]+@@IOVAD_(INLINE_)?[0-9.]+$'; }
+
+# What inlined code calls has the number of the layout that it was compiled with.
+layout_is_the_version() {
+	local layout
+	layout=$(sed -n 's/^#define IOVAD_HOT_LAYOUT //p' "$SOURCE/lib/include/iovad/iovad_hot.h")
+	[ "$(functions | grep -c "_other@@IOVAD_INLINE_$layout\$")" = 2 ]
+}
 
 FUNCTIONS=$(functions)
 NAMES=$(functions | cut -d@ -f1)
@@ -34,5 +41,6 @@ check "something is exported" test -n "$FUNCTIONS"
 check "only iovad_*, each with a version IOVAD_*" all_versioned
 check "every function of the headers is exported" none_left "$(declared)" "$NAMES"
 check "nothing is exported that no header declares" none_left "$NAMES" "$(declared)"
+check "what inlined code calls has the version of the layout" layout_is_the_version
 check "the library has a soname" sh -c "readelf -d '$LIBRARY' | grep -q 'SONAME.*libiovad.so'"
 done_testing

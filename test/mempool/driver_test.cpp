@@ -265,7 +265,7 @@ TEST_F(MempoolDriverTest, RefusesSettingsThatADomainDoesNotHave)
 TEST_F(MempoolDriverTest, APoolThatDoesNotFitLeavesNothing)
 {
 	EXPECT_FALSE(pool_with("large", "first=0x10000,last=0x1ffff"));
-	EXPECT_EQ(rte_errno, EINVAL) << "longer than the window";
+	EXPECT_EQ(rte_errno, ENOSPC) << "longer than the window";
 	{
 		std::vector<Pool> pools;  // how many fit depends on the size of a page
 		do {

@@ -17,6 +17,8 @@ struct NodeKernels {
 	int (*highest_fit)(const Leaf &, const Request &);
 	Summary (*summarize_leaf)(const Leaf &, unsigned skip);
 	Summary (*summarize_inner)(const Inner &, unsigned c, Summary s);
+	void (*open)(Leaf &, unsigned at, unsigned by);
+	void (*close)(Leaf &, unsigned at, unsigned by);
 };
 
 template <class K> constexpr NodeKernels node_kernels(Isa isa)
@@ -29,6 +31,8 @@ template <class K> constexpr NodeKernels node_kernels(Isa isa)
 		[](const Leaf &leaf, const Request &r) { return K::highest_fit(leaf, r); },
 		[](const Leaf &leaf, unsigned skip) { return K::summarize(leaf, skip); },
 		[](const Inner &node, unsigned c, Summary s) { return K::summarize(node, c, s); },
+		[](Leaf &leaf, unsigned at, unsigned by) { K::open(leaf, at, by); },
+		[](Leaf &leaf, unsigned at, unsigned by) { K::close(leaf, at, by); },
 	};
 }
 

@@ -29,7 +29,7 @@ vm_kvm_works() {
 	guarded timeout -k 2 "$VM_ACCEL_SECONDS" qemu-system-x86_64 -nodefaults -no-user-config \
 		-display none -no-reboot -accel kvm -cpu host -m 512 -smp 2 \
 		-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on \
-		-serial "file:${console//,/,,}" -kernel "$VM_KERNEL" -initrd "$VM_INITRAMFS" \
+		-chardev "file,id=console,path=${console//,/,,}" -serial chardev:console -kernel "$VM_KERNEL" -initrd "$VM_INITRAMFS" \
 		-append "console=ttyS0 quiet panic=-1 intel_iommu=on iovad.probe" >"$console.qemu" 2>&1 || return
 	grep -q 'iovad-vm: probe: alive' "$console"
 }

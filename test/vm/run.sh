@@ -194,7 +194,7 @@ qemu_arguments() {
 	QEMU+=(-nodefaults -no-user-config -display none -no-reboot -name iovad-vm
 		-m "$MEMORY" -smp "$CPUS" -machine q35,kernel-irqchip=split -device "$iommu"
 		-kernel "$VM_KERNEL" -initrd "$VM_INITRAMFS" -append "$args"
-		-serial "file:$(q "$OUT/console.log")")
+		-chardev "file,id=console,path=$(q "$OUT/console.log")" -serial chardev:console)
 	# First those with an address of their own: the others take what is free.
 	nic_arguments
 	if [ -n "$KERNEL_DISK" ]; then
@@ -218,15 +218,18 @@ qemu_arguments() {
 	fi
 }
 
+# Where nobody wants the output any more, the machine must still get rid of it.
+copy() { { cat || cat >/dev/null; } <"$1" 2>/dev/null; }
+
 # Held open at this end too, so that neither side waits for the other to come; closed
 # after the machine, which ends the copies.
 run_machine() {
 	local out err copies=() status=0
 	mkfifo "$RUN/stdout" "$RUN/stderr"
 	exec {out}<>"$RUN/stdout" {err}<>"$RUN/stderr"
-	cat "$RUN/stdout" {out}>&- {err}>&- &
+	copy "$RUN/stdout" {out}>&- {err}>&- &
 	copies+=($!)
-	cat "$RUN/stderr" {out}>&- {err}>&- >&2 &
+	copy "$RUN/stderr" {out}>&- {err}>&- >&2 &
 	copies+=($!)
 	guarded timeout -k 5 $((TIMEOUT + GRACE)) qemu-system-x86_64 "${QEMU[@]}" \
 		{out}>&- {err}>&- >"$RUN/qemu.log" 2>&1 || status=$?
@@ -252,7 +255,7 @@ tail_of() {
 	say "---"
 }
 
-# conclude QEMU-STATUS: end as the command did, or say why there is no such status.
+# conclude QEMU-STATUS SECONDS: end as the command did, or say why there is no such status.
 conclude() {
 	local log
 	if [ -f "$RUN/ctl/timed-out" ]; then
@@ -265,7 +268,7 @@ conclude() {
 		tail_of "$RUN/qemu.log" "what QEMU said" 10
 	} >&2
 	log=$OUT/console.log
-	if [ "$1" -eq 124 ] || [ "$1" -eq 137 ]; then
+	if [ -z "$SHELL_MODE" ] && [ "$2" -ge $((TIMEOUT + GRACE)) ]; then
 		say "iovad-vm: timeout: the machine hung; QEMU was killed after $((TIMEOUT + GRACE)) s." >&2
 		exit 124
 	fi
@@ -285,7 +288,7 @@ main() {
 	start=$SECONDS
 	if [ -n "$SHELL_MODE" ]; then run_shell || status=$?; else run_machine || status=$?; fi
 	note "the machine ran for $((SECONDS - start)) s"
-	conclude "$status"
+	conclude "$status" $((SECONDS - start))
 }
 
 main "$@"

@@ -31,8 +31,8 @@ vm_need_tools() {
 	done
 	[ ${#missing[@]} -eq 0 ] || die "not installed: ${missing[*]}" \
 		"test/vm/setup.sh (as root) installs what the emulated machine needs: ${VM_PACKAGES[*]}"
-	# A busybox with shared libraries starts in no initramfs.
-	busybox --list | grep -qx switch_root || die "this busybox has no switch_root." "Install busybox-static."
+	# In an initramfs there are no shared libraries.
+	! ldd "$(command -v busybox)" >/dev/null 2>&1 || die "this busybox needs shared libraries." "Install busybox-static."
 }
 
 # The name of the package that linux-image-amd64 stands for.
@@ -45,12 +45,12 @@ vm_kernel_package() {
 vm_download_kernel() {
 	local package
 	package=$(vm_kernel_package)
-	if [ -n "$package" ] && (cd "$1" && apt_get -o APT::Sandbox::User=root download "$package"); then
+	if [ -n "$package" ] && (cd "$1" && apt_get download -o APT::Sandbox::User=root "$package"); then
 		return
 	fi
 	apt_get update || true
 	package=$(vm_kernel_package)
-	if [ -n "$package" ] && (cd "$1" && apt_get -o APT::Sandbox::User=root download "$package"); then
+	if [ -n "$package" ] && (cd "$1" && apt_get download -o APT::Sandbox::User=root "$package"); then
 		return
 	fi
 	die "the kernel's package (${package:-linux-image-amd64}) could not be downloaded." \

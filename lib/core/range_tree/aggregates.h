@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Keeping the summaries along a path true, with as little work as the change allows.
+// Keeping the summaries along a path true.
 #pragma once
 
 #include "core/range_tree/descent.h"
@@ -11,12 +11,6 @@ template <class Kernels> struct Aggregates {
 	static constexpr unsigned kNone = 63;
 
 	RangeTree &t;
-
-	// What is stored of the node at this depth of the path (the leaf's: height).
-	Summary stored(const Path &path, unsigned depth) const
-	{
-		return depth == 0 ? t.root_ : path.node[depth - 1]->summary(path.at[depth - 1]);
-	}
 
 	// A gap below grew to s.
 	void raise(const Path &path, Summary s) const
@@ -31,20 +25,17 @@ template <class Kernels> struct Aggregates {
 		t.root_.raise(s);
 	}
 
-	// The node at this depth now has the summary s, which may be less than before.
+	// The node at this depth now has the summary s, which may be less than before. Goes on
+	// to the root: where nothing changes any more no branch predictor knows, and the nodes
+	// of a path are reduced side by side.
 	void lower(const Path &path, unsigned depth, Summary s) const
 	{
 		while (depth-- > 0) {
 			Inner &node = *path.node[depth];
 			const unsigned c = path.at[depth];
-			const Summary old = node.summary(c), all = stored(path, depth);
-			if (old == s)
-				return;
 			// Reduced before the lane is stored: a vector load would wait for the store.
 			const Summary above = Kernels::summarize(node, c, s);
 			node.set_summary(c, s);
-			if (above == all)
-				return;
 			s = above;
 		}
 		t.root_ = s;

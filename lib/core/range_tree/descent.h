@@ -78,6 +78,7 @@ template <class Kernels> struct Descent {
 		NodeRef ref = t.root_ref_;
 		for (unsigned d = 0; d < t.height_; ++d) {
 			path.node[d] = &inner(ref);
+			__builtin_prefetch(path.node[d]->child);
 			path.at[d] = Kernels::child_of(*path.node[d], key);
 			ref = path.node[d]->child[path.at[d]];
 		}

@@ -43,12 +43,8 @@ template <class Kernels> struct GivingBack {
 		const bool above = i + 1 < l.n && value_of(l.key[i + 1]) == 0;
 		const unsigned first = i - below, removed = below + above;
 		const uint64_t s = start_of(l.key[first]), e = start_of(l.key[i + 1 + above]);
+		Kernels::close(l, first + 1, removed);
 		l.key[first] = s;
-		if (removed != 0) {
-			std::memmove(&l.key[first + 1], &l.key[first + 1 + removed],
-				     (l.n - first - removed) * sizeof(uint64_t));
-			l.n -= removed;
-		}
 		aggregates.raise(path, summary_of_gap(s, e));
 		if (l.n < Leaf::kSmall && t.height_ > 0) [[unlikely]]
 			shrink(path);

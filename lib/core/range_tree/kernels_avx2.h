@@ -54,31 +54,41 @@ struct Avx2Kernels {
 			const __m256i next = i < 60 ? load(leaf.key + i + 1) : shift_in_last(s);
 			const __m256i e = _mm256_blendv_epi8(next, end, _mm256_cmpgt_epi64(next, end));
 			const __m256i p = _mm256_and_si256(_mm256_sub_epi64(e, size), mask);
-			const __m256i bad = _mm256_or_si256(_mm256_cmpgt_epi64(s, p), ranges(s));
-			fit |= (lanes(bad) ^ 0xf) << i;
+			fit |= lanes(_mm256_andnot_si256(_mm256_cmpgt_epi64(s, p), gaps(s))) << i;
 		}
 		return 63 - std::countl_zero(fit & below(leaf.n));
 	}
 
 	static Summary summarize(const Leaf &leaf, unsigned skip)
 	{
-		__m256i gap = _mm256_setzero_si256(), natural = gap;
-		const __m256i value_bits = splat(kValueMask);
+		// natural_capacity() of the lanes, but the top bit is taken of the maximum. What
+		// follows a gap may have a value: it falls below the granule in the end.
 		const __m256i n = splat(leaf.n), skipped = splat(skip);
-		__m256i index = _mm256_setr_epi64x(0, 1, 2, 3);
-		for (unsigned i = 0; i < 64; i += 4) {
-			const __m256i s = load(leaf.key + i);
-			const __m256i next = i < 60 ? load(leaf.key + i + 1) : shift_in_last(s);
-			const __m256i e = _mm256_andnot_si256(value_bits, next);
+		const Pairs pairs(leaf);
+		__m256i odd = _mm256_setr_epi64x(1, 33, 3, 35);
+		__m256i gap = _mm256_setzero_si256(), natural = gap, under_block = gap;
+		for (unsigned i = 0; i < 8; ++i) {
+			const __m256i next = _mm256_permute2x128_si256(pairs.even[i], pairs.even[i + 1], 0x21);
+			const __m256i even = gaps(pairs.even[i]);
+			const __m256i s = _mm256_blendv_epi8(pairs.odd[i], pairs.even[i], even);
+			const __m256i e = _mm256_blendv_epi8(next, pairs.odd[i], even);
+			const __m256i index = _mm256_add_epi64(odd, even);
 			const __m256i use = _mm256_andnot_si256(
-				_mm256_or_si256(_mm256_cmpeq_epi64(index, skipped), ranges(s)),
-				_mm256_cmpgt_epi64(n, index));
-			const __m256i d = _mm256_and_si256(_mm256_sub_epi64(e, s), use);
-			gap = max(gap, d);
-			natural = max(natural, _mm256_and_si256(capacity(s, e), use));
-			index = _mm256_add_epi64(index, splat(4));
+				_mm256_cmpeq_epi64(index, skipped),
+				_mm256_and_si256(gaps(s), _mm256_cmpgt_epi64(n, index)));
+			const __m256i low = _mm256_srli_epi64(smear(_mm256_xor_si256(s, e)), 1);
+			const __m256i length = _mm256_and_si256(_mm256_sub_epi64(e, s), use);
+			const __m256i part = _mm256_and_si256(_mm256_and_si256(e, low), use);
+			const __m256i whole = _mm256_cmpeq_epi64(_mm256_and_si256(s, low), _mm256_setzero_si256());
+			gap = max(gap, length);
+			natural = max(natural, _mm256_blendv_epi8(part, length, whole));
+			under_block = max(under_block, _mm256_and_si256(_mm256_andnot_si256(s, low), use));
+			odd = _mm256_add_epi64(odd, splat(4));
 		}
-		return {saturate(pfn_of(reduce(gap))), saturate(pfn_of(reduce(natural)))};
+		// Without a gap the block comes to 1, less than a granule.
+		const uint64_t block = (uint64_t{1} << 63) >> std::countl_zero(reduce(under_block) + 1);
+		const uint64_t rest = reduce(natural);
+		return {saturate(pfn_of(reduce(gap))), saturate(pfn_of(block > rest ? block : rest))};
 	}
 
 	static Summary summarize(const Inner &node, unsigned c, Summary s)
@@ -96,6 +106,20 @@ struct Avx2Kernels {
 		return {max_u32(gap), max_u32(natural)};
 	}
 
+	// Room for `by` keys, two at most, before key[at].
+	static void open(Leaf &leaf, unsigned at, unsigned by)
+	{
+		std::memmove(&leaf.key[at + by], &leaf.key[at], (leaf.n + 1 - at) * sizeof(uint64_t));
+		leaf.n += by;
+	}
+
+	// Away with `by` keys, two at most, from key[at] on.
+	static void close(Leaf &leaf, unsigned at, unsigned by)
+	{
+		std::memmove(&leaf.key[at], &leaf.key[at + by], (leaf.n + 1 - at - by) * sizeof(uint64_t));
+		leaf.n -= by;
+	}
+
 private:
 	static __m256i load(const void *p) { return _mm256_loadu_si256(static_cast<const __m256i *>(p)); }
 	static __m256i splat(uint64_t v) { return _mm256_set1_epi64x(static_cast<long long>(v)); }
@@ -110,13 +134,29 @@ private:
 	// Lane i of the last vector of a leaf gets key i + 1; the top lane is beyond n.
 	static __m256i shift_in_last(__m256i s) { return _mm256_permute4x64_epi64(s, 0xf9); }
 
-	// All ones where the extent is a range, not a gap.
-	static __m256i ranges(__m256i s)
+	// All ones where the extent is a gap.
+	static __m256i gaps(__m256i s)
 	{
-		const __m256i zero = _mm256_setzero_si256();
-		const __m256i gap = _mm256_cmpeq_epi64(_mm256_and_si256(s, splat(kValueMask)), zero);
-		return _mm256_cmpeq_epi64(gap, zero);
+		return _mm256_cmpeq_epi64(_mm256_and_si256(s, splat(kValueMask)), _mm256_setzero_si256());
 	}
+
+	// The extents of a leaf in pairs. Of 2j and 2j + 1 one at most is a gap, so that one
+	// lane serves both. Even lanes have pairs of the lower half of the leaf, odd lanes
+	// those of the upper half.
+	struct Pairs {
+		__m256i even[9], odd[8];
+
+		explicit Pairs(const Leaf &leaf)
+		{
+			for (unsigned i = 0; i < 8; ++i) {
+				const __m256i a = load(leaf.key + 4 * i), b = load(leaf.key + 32 + 4 * i);
+				even[i] = _mm256_unpacklo_epi64(a, b);
+				odd[i] = _mm256_unpackhi_epi64(a, b);
+			}
+			// What follows the lower half; nothing follows the upper one.
+			even[8] = _mm256_unpackhi_epi64(even[0], even[0]);
+		}
+	};
 
 	// Every bit below the top one set, too.
 	static __m256i smear(__m256i x)
@@ -127,17 +167,6 @@ private:
 		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 8));
 		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 16));
 		return _mm256_or_si256(x, _mm256_srli_epi64(x, 32));
-	}
-
-	// natural_capacity() per lane.
-	static __m256i capacity(__m256i s, __m256i e)
-	{
-		const __m256i m = _mm256_andnot_si256(_mm256_srli_epi64(smear(_mm256_xor_si256(s, e)), 1), e);
-		const __m256i under =
-			smear(_mm256_or_si256(_mm256_sub_epi64(m, s), _mm256_sub_epi64(e, m)));
-		const __m256i block = _mm256_xor_si256(under, _mm256_srli_epi64(under, 1));
-		const __m256i next = _mm256_andnot_si256(under, _mm256_add_epi64(s, under));
-		return max(block, _mm256_sub_epi64(e, next));
 	}
 
 	static uint64_t reduce(__m256i v)

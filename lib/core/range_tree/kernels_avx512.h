@@ -31,16 +31,18 @@ struct Avx512Kernels {
 
 	static uint32_t candidates(const Inner &node, Summary least)
 	{
-		// Vectors of 256 bits: the arrays are aligned to 32 bytes, wider loads would
-		// cross lines.
-		const __m256i g = _mm256_set1_epi32(static_cast<int>(least.gap));
-		const __m256i c = _mm256_set1_epi32(static_cast<int>(least.natural));
-		uint32_t mask = 0;
-		for (unsigned i = 0; i < Inner::kCapacity; i += 8) {
-			const __mmask8 ge = _mm256_cmpge_epu32_mask(load256(node.gap + i), g);
-			mask |= uint32_t{_mm256_mask_cmpge_epu32_mask(ge, load256(node.natural + i), c)} << i;
-		}
-		return mask & static_cast<uint32_t>(below(node.n));
+		// Three lines, of which the middle one has the end of the gaps and the beginning of
+		// the capacities.
+		static_assert(offsetof(Inner, gap) % 64 == 0 && Inner::kCapacity == 24 &&
+			      offsetof(Inner, natural) == offsetof(Inner, gap) + sizeof(Inner::gap));
+		const auto *line = reinterpret_cast<const std::byte *>(&node) + offsetof(Inner, gap);
+		const __m512i g = _mm512_set1_epi32(static_cast<int>(least.gap));
+		const __m512i c = _mm512_set1_epi32(static_cast<int>(least.natural));
+		const uint32_t first = _mm512_cmpge_epu32_mask(load(line), g);
+		const uint32_t middle = _mm512_cmpge_epu32_mask(load(line + 64), _mm512_mask_mov_epi32(g, 0xff00, c));
+		const uint32_t last = _mm512_cmpge_epu32_mask(load(line + 128), c);
+		return (first | middle << 16) & (middle >> 8 | last << 8) &
+		       static_cast<uint32_t>(below(node.n));
 	}
 
 	static int highest_fit(const Leaf &leaf, const Request &r)
@@ -63,20 +65,46 @@ struct Avx512Kernels {
 
 	static Summary summarize(const Leaf &leaf, unsigned skip)
 	{
-		const __m512i value_bits = splat(kValueMask);
-		const uint64_t use = below(leaf.n) & ~(uint64_t{1} << skip);
-		__m512i gap = _mm512_setzero_si512(), natural = gap;
-		__m512i s = load(leaf.key);
-		for (unsigned i = 0; i < 64; i += 8) {
-			const __m512i after = i < 56 ? load(leaf.key + i + 8) : s;
-			const __m512i e = _mm512_andnot_si512(value_bits, _mm512_alignr_epi64(after, s, 1));
-			const __mmask8 gaps = _mm512_mask_testn_epi64_mask(
-				static_cast<__mmask8>(use >> i), s, value_bits);
-			gap = _mm512_mask_max_epi64(gap, gaps, gap, _mm512_sub_epi64(e, s));
-			natural = _mm512_mask_max_epi64(natural, gaps, natural, capacity(s, e));
-			s = after;
+		// natural_capacity() of the lanes, but the top bit is taken of the maximum. What
+		// follows a gap may have a value: it falls below the granule in the end.
+		const uint64_t use = below(leaf.n);
+		const auto lo = static_cast<uint32_t>(use), hi = static_cast<uint32_t>(use >> 32);
+		const uint32_t evens = (lo & kEven) | (hi & kEven) << 1;
+		const uint32_t odds = (lo & ~kEven) >> 1 | (hi & ~kEven);
+		const uint32_t skipped = uint32_t{1} << ((skip & 30) | skip >> 5);
+		const __m512i value_bits = splat(kValueMask), half = splat(~uint64_t{0} >> 1);
+		__m512i gap = _mm512_setzero_si512(), natural = gap, under_block = gap;
+		const Pairs pairs(leaf);
+		for (unsigned i = 0; i < 4; ++i) {
+			const __m512i next = _mm512_alignr_epi64(pairs.even[i + 1], pairs.even[i], 2);
+			const __mmask8 even = _mm512_mask_testn_epi64_mask(
+				static_cast<__mmask8>(evens >> 8 * i), pairs.even[i], value_bits);
+			const __mmask8 odd = _mm512_mask_testn_epi64_mask(
+				static_cast<__mmask8>(odds >> 8 * i), pairs.odd[i], value_bits);
+			// Late, because what is skipped is known last.
+			const auto gaps = static_cast<__mmask8>((even | odd) & ~(skipped >> 8 * i));
+			const __m512i s = _mm512_mask_mov_epi64(pairs.odd[i], even, pairs.even[i]);
+			const __m512i e = _mm512_mask_mov_epi64(next, even, pairs.odd[i]);
+			const __m512i low = _mm512_srlv_epi64(half, _mm512_lzcnt_epi64(_mm512_xor_si512(s, e)));
+			const __m512i length = _mm512_sub_epi64(e, s), after = _mm512_and_si512(e, low);
+			gap = _mm512_mask_max_epi64(gap, gaps, gap, length);
+			natural = _mm512_mask_max_epi64(
+				natural, gaps, natural,
+				_mm512_mask_mov_epi64(after, _mm512_testn_epi64_mask(s, low), length));
+			under_block = _mm512_mask_max_epi64(under_block, gaps, under_block,
+							    _mm512_andnot_si512(s, low));
 		}
-		return {saturate(pfn_of(reduce(gap))), saturate(pfn_of(reduce(natural)))};
+		// Without a gap the block comes to 1, less than a granule.
+		const __m512i most = _mm512_sub_epi64(under_block, splat(~uint64_t{0}));
+		const __m512i block = _mm512_srlv_epi64(splat(uint64_t{1} << 63), _mm512_lzcnt_epi64(most));
+		natural = _mm512_max_epi64(natural, block);
+		// The lanes of both beside each other, reduced together.
+		const __m512i both = _mm512_max_epi64(_mm512_unpacklo_epi64(gap, natural),
+						      _mm512_unpackhi_epi64(gap, natural));
+		const __m256i four = _mm256_max_epi64(_mm512_castsi512_si256(both),
+						      _mm512_extracti64x4_epi64(both, 1));
+		const __m128i two = _mm_max_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+		return summary_of(_mm_cvtusepi64_epi32(_mm_srli_epi64(two, kValueBits)));
 	}
 
 	static Summary summarize(const Inner &node, unsigned c, Summary s)
@@ -88,12 +116,73 @@ struct Avx512Kernels {
 			gap = _mm256_mask_max_epu32(gap, lanes, gap, load256(node.gap + i));
 			natural = _mm256_mask_max_epu32(natural, lanes, natural, load256(node.natural + i));
 		}
-		s.raise({max_u32(gap), max_u32(natural)});
+		const __m256i both = _mm256_max_epu32(_mm256_unpacklo_epi32(gap, natural),
+						      _mm256_unpackhi_epi32(gap, natural));
+		const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+		s.raise(summary_of(_mm_max_epu32(four, _mm_shuffle_epi32(four, 0x4e))));
 		return s;
 	}
 
+	// Every vector is stored, changed or not: memmove() would mispredict the length. The
+	// word of n goes with the last one and is written again.
+	static void open(Leaf &leaf, unsigned at, unsigned by)
+	{
+		const unsigned n = leaf.n + by;
+		const uint64_t moved = ~below(at + by);
+		const __m512i from = _mm512_sub_epi64(iota(), splat(by));
+		__m512i before = _mm512_setzero_si512();
+		for (unsigned i = 0; i < 64; i += 8) {
+			const __m512i here = load(leaf.key + i);
+			store(leaf.key + i, here, static_cast<__mmask8>(moved >> i),
+			      _mm512_permutex2var_epi64(here, from, before));
+			before = here;
+		}
+		leaf.n = n;
+	}
+
+	static void close(Leaf &leaf, unsigned at, unsigned by)
+	{
+		const unsigned n = leaf.n - by;
+		const uint64_t moved = ~below(at);
+		const __m512i from = _mm512_add_epi64(iota(), splat(by));
+		__m512i here = load(leaf.key);
+		for (unsigned i = 0; i < 64; i += 8) {
+			const __m512i after = i < 56 ? load(leaf.key + i + 8) : here;
+			store(leaf.key + i, here, static_cast<__mmask8>(moved >> i),
+			      _mm512_permutex2var_epi64(here, from, after));
+			here = after;
+		}
+		leaf.n = n;
+	}
+
 private:
+	// The extents of a leaf in pairs. Of 2j and 2j + 1 one at most is a gap, so that one
+	// lane serves both. Even lanes have pairs of the lower half of the leaf, odd lanes
+	// those of the upper half: lane b of all, counted through, has the extents b and b + 1,
+	// or 32 + b - 1 and 32 + b.
+	static constexpr uint32_t kEven = 0x55555555;
+
+	struct Pairs {
+		__m512i even[5], odd[4];
+
+		explicit Pairs(const Leaf &leaf)
+		{
+			for (unsigned i = 0; i < 4; ++i) {
+				const __m512i a = load(leaf.key + 8 * i), b = load(leaf.key + 32 + 8 * i);
+				even[i] = _mm512_unpacklo_epi64(a, b);
+				odd[i] = _mm512_unpackhi_epi64(a, b);
+			}
+			// What follows the lower half; nothing follows the upper one.
+			even[4] = _mm512_unpackhi_epi64(even[0], even[0]);
+		}
+	};
+
+	static __m512i iota() { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
 	static __m512i load(const void *p) { return _mm512_loadu_si512(p); }
+	static void store(uint64_t *to, __m512i old, __mmask8 lanes, __m512i v)
+	{
+		_mm512_storeu_si512(to, _mm512_mask_mov_epi64(old, lanes, v));
+	}
 	static __m256i load256(const void *p)
 	{
 		return _mm256_loadu_si256(static_cast<const __m256i *>(p));
@@ -101,26 +190,9 @@ private:
 	static __m512i splat(uint64_t v) { return _mm512_set1_epi64(static_cast<long long>(v)); }
 	static uint64_t below(unsigned n) { return (uint64_t{1} << n) - 1; }
 
-	// natural_capacity() per lane.
-	static __m512i capacity(__m512i s, __m512i e)
+	static Summary summary_of(__m128i v)
 	{
-		const __m512i ones = splat(~uint64_t{0});
-		const __m512i zeros = _mm512_lzcnt_epi64(_mm512_xor_si512(s, e));
-		const __m512i m = _mm512_andnot_si512(_mm512_srlv_epi64(splat(~uint64_t{0} >> 1), zeros), e);
-		const __m512i blocks = _mm512_or_si512(_mm512_sub_epi64(m, s), _mm512_sub_epi64(e, m));
-		const __m512i under = _mm512_srlv_epi64(ones, _mm512_lzcnt_epi64(blocks));
-		const __m512i block = _mm512_xor_si512(under, _mm512_srli_epi64(under, 1));
-		const __m512i next = _mm512_andnot_si512(under, _mm512_add_epi64(s, under));
-		return _mm512_max_epi64(block, _mm512_sub_epi64(e, next));
-	}
-
-	static uint64_t reduce(__m512i v) { return static_cast<uint64_t>(_mm512_reduce_max_epi64(v)); }
-	static uint32_t max_u32(__m256i v)
-	{
-		__m128i x = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
-		x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
-		return static_cast<uint32_t>(_mm_cvtsi128_si32(x));
+		return std::bit_cast<Summary>(_mm_cvtsi128_si64(v));
 	}
 };
 

@@ -3,6 +3,8 @@
 // reference for the vector ones. Those take the same names and give the same results.
 #pragma once
 
+#include <cstring>
+
 #include "core/range_tree/node.h"
 
 namespace iovad::core {
@@ -36,7 +38,7 @@ struct PortableKernels {
 		return -1;
 	}
 
-	// The maxima over all gaps of the leaf but that of extent `skip`.
+	// The maxima over all gaps of the leaf but the one at `skip`, which may be none, 63.
 	static Summary summarize(const Leaf &leaf, unsigned skip)
 	{
 		uint64_t gap = 0, natural = 0;
@@ -70,6 +72,20 @@ struct PortableKernels {
 	static uint64_t placed(uint64_t e, const Request &r)
 	{
 		return ((e < r.end ? e : r.end) - r.size) & r.align_mask;
+	}
+
+	// Room for `by` keys, two at most, before key[at].
+	static void open(Leaf &leaf, unsigned at, unsigned by)
+	{
+		std::memmove(&leaf.key[at + by], &leaf.key[at], (leaf.n + 1 - at) * sizeof(uint64_t));
+		leaf.n += by;
+	}
+
+	// Away with `by` keys, two at most, from key[at] on.
+	static void close(Leaf &leaf, unsigned at, unsigned by)
+	{
+		std::memmove(&leaf.key[at], &leaf.key[at + by], (leaf.n + 1 - at - by) * sizeof(uint64_t));
+		leaf.n -= by;
 	}
 
 private:

@@ -64,20 +64,19 @@ constexpr uint32_t saturate(uint64_t granules)
 	return granules < UINT32_MAX ? static_cast<uint32_t>(granules) : UINT32_MAX;
 }
 
-// The natural capacity of the gap [s, e), s < e, all as keys without value. Let m be the
-// most aligned boundary in (s, e]: aligned blocks below it end there, those above it
-// start there, so the largest one is the top bit of (m - s) | (e - m). With 2^k its
-// size, a request of up to 2^k fits; a longer one, up to 2^(k+1), has to begin at a
-// multiple of 2^(k+1), and what follows the first of those is the room for it.
+// The natural capacity of the gap [s, e), s < e, all as keys; e may have a value. Let 2^k
+// be the top bit in which s and e differ, and m the multiple of 2^k in (s, e]. What begins
+// at m may be as long as the gap goes on, e - m < 2^k. What lies below m ends at m at most
+// and fits with all of its aligned block, the largest of which is the top bit of m - s.
+// What crosses m has to begin at a multiple of 2^(k+1), which s is or none in the gap.
 constexpr uint64_t natural_capacity(uint64_t s, uint64_t e)
 {
-	const unsigned top = 63 - static_cast<unsigned>(std::countl_zero(s ^ e));
-	const uint64_t m = e >> top << top;
-	const uint64_t blocks = (m - s) | (e - m);
-	const uint64_t below = ~uint64_t{0} >> std::countl_zero(blocks);  // 2^(k+1) - 1
-	const uint64_t block = below ^ below >> 1;
-	const auto room = static_cast<int64_t>(e - ((s + below) & ~below));
-	return room > static_cast<int64_t>(block) ? static_cast<uint64_t>(room) : block;
+	const uint64_t low = ~uint64_t{0} >> 1 >> std::countl_zero(s ^ e);  // 2^k - 1
+	const uint64_t after = e & low;                                     // e - m
+	const uint64_t block = std::bit_floor((~s & low) + 1);              // of m - s
+	const uint64_t whole = (s & low) == 0 ? e - s : 0;
+	const uint64_t part = after > block ? after : block;
+	return whole > part ? whole : part;
 }
 
 constexpr Summary summary_of_gap(uint64_t s, uint64_t e)

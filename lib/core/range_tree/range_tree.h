@@ -15,8 +15,7 @@
 // Taking cuts a gap, adding up to two keys; what that may need in nodes is known and
 // checked before anything changes. Giving back only removes keys and merges nodes: it
 // needs nothing and cannot fail. It only makes gaps grow, so summaries are raised on
-// the way up until one covers it, never recomputed; taking recomputes a node only
-// where the gap that was cut was the maximum.
+// the way up until one covers it, never recomputed; taking recomputes its path.
 //
 // Threads: none of this locks; AddressSpace does. State: a plain struct in the memory
 // it is given, usable by every process that maps it at the same address. The code for

@@ -51,16 +51,13 @@ template <class Kernels> struct Taking {
 			index = ways.locate(pfn_of(s), path);
 			l = path.leaf;
 		}
-		// Only where the gap was a maximum does anything above change. The leaf is
-		// reduced before it is edited: vector loads would wait for the stores.
-		const Summary old = summary_of_gap(s, e), all = aggregates.stored(path, t.height_);
-		if (old.gap == all.gap || old.natural == all.natural) {
-			Summary left = Kernels::summarize(*l, index);
-			left.raise(summary_of_gap(s, p));
-			left.raise(summary_of_gap(q, e));
-			aggregates.lower(path, t.height_, left);
-		}
+		// The leaf is reduced before it is edited: vector loads would wait for the stores.
+		// And it is edited before the long way up, which nothing in it has to wait for.
+		Summary left = Kernels::summarize(*l, index);
+		left.raise(summary_of_gap(s, p));
+		left.raise(summary_of_gap(q, e));
 		cut_gap(*l, index, p, q, value);
+		aggregates.lower(path, t.height_, left);
 		t.ranges_ += 1;
 		t.free_ -= pfn_of(q - p);
 		return Status::ok;
@@ -69,12 +66,7 @@ template <class Kernels> struct Taking {
 	static void cut_gap(Leaf &l, unsigned i, uint64_t p, uint64_t q, Value value)
 	{
 		const bool below = p > l.key[i], above = q < start_of(l.key[i + 1]);
-		const unsigned added = below + above;
-		if (added != 0) {
-			std::memmove(&l.key[i + 1 + added], &l.key[i + 1],
-				     (l.n - i) * sizeof(uint64_t));
-			l.n += added;
-		}
+		Kernels::open(l, i + 1, below + above);
 		l.key[i + below] = p | value;
 		if (above)
 			l.key[i + below + 1] = q;

@@ -42,11 +42,16 @@ public:
 	// Lock-free, any thread, for any address below 2^address_bits.
 	Leaf find(uint64_t iova) const
 	{
+		return find(iova, [] {});
+	}
+	// For tests, which do things in the middle of a walk: step() after each entry read.
+	template <class Step> Leaf find(uint64_t iova, Step step) const
+	{
 		for (;;) {
 			// Acquire pairs with the release in unmap(): the tables that were recycled
 			// up to this count are not found any more.
 			const uint64_t before = recycled_.load(std::memory_order_acquire);
-			const Leaf leaf = walk(iova);
+			const Leaf leaf = walk(iova, step);
 			// Relaxed: the acquire of each entry keeps this load behind the walk.
 			if (recycled_.load(std::memory_order_relaxed) == before) [[likely]]
 				return leaf;
@@ -76,12 +81,13 @@ private:
 		unsigned wrong_counts = 0, wrong_leaves = 0;
 	};
 
-	Leaf walk(uint64_t iova) const
+	template <class Step> Leaf walk(uint64_t iova, Step &step) const
 	{
 		const Table *table = root_;
 		for (unsigned shift = level_shift(top_);; shift -= kEntryBits) {
 			// Who has been overtaken may come below the last level, and the shift below 0.
 			const Entry e = table->get(iova >> (shift % 64) & (kEntries - 1));
+			step();
 			if (!e.is_link())
 				return {e, shift};
 			table = &e.table();

@@ -32,7 +32,9 @@ struct SoftConfig {
 	std::vector<Span> reserved = {{0xfee00000, 0xfeefffff}};
 	uint64_t max_mappings = 65535;                   // as VFIO
 	uint64_t locked_limit = Info::kUnlimited;        // bytes; each mapping is charged, aliases too
-	uint64_t max_tables = Info::kUnlimited;          // of 4 KiB each
+	// Of 4 KiB each: what 512 GiB need in the smallest pages. Bounds what a length that
+	// was never meant can take.
+	uint64_t max_tables = uint64_t{1} << 18;
 	std::chrono::microseconds drain_limit{1000000};  // how long unmap() waits for a device
 };
 

@@ -166,8 +166,11 @@ Outcome VfioType1::unmap(uint64_t iova, uint64_t len)
 	request.argsz = sizeof request;
 	request.iova = iova;
 	request.size = len;
-	if (const int error = call(VFIO_IOMMU_UNMAP_DMA, request))
-		return unmap_failure(error, place(iova, 0, len));
+	if (const int error = call(VFIO_IOMMU_UNMAP_DMA, request)) {
+		const Placement placement = place(iova, 0, len);
+		// With its last device a container loses its IOMMU and all mappings: it is done.
+		return placement == Placement::no_iommu ? Outcome{} : unmap_failure(error, placement);
+	}
 	if (request.size != len)
 		return unmap_mismatch(request.size, len);
 	return {};

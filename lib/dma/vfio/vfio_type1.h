@@ -37,6 +37,7 @@ public:
 	Outcome info(Info &out) override;
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override;
 	// Success of the kernel is not enough: the size it reports must be the one asked for.
+	// ok also where no device is attached any more: mappings end with the last one.
 	// not_found: nothing was unmapped. failed: something else than the range was.
 	Outcome unmap(uint64_t iova, uint64_t len) override;
 

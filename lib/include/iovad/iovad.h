@@ -20,6 +20,10 @@
  *            not. A thread without an lcore id shares one locked cache.
  *   Blocking "Takes the lock" means the domain's spinlock, held for one tree
  *            operation. Nothing here sleeps but where it says so.
+ *   Inline   iovad_alloc() and iovad_free() are compiled into the caller, and
+ *            exported too: for pointers to them, and for other languages. The
+ *            struct behind a domain stays private; a program that was built
+ *            for another layout of it does not load with this library.
  *   Reuse    With IOVAD_BACKEND_NONE a freed address may be handed out again
  *            as soon as the free is called.
  */
@@ -31,6 +35,9 @@
 #include <stdio.h>
 
 #include <rte_common.h>
+#include <rte_lcore.h>
+
+#include <iovad/iovad_hot.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,6 +52,10 @@ extern "C" {
 #endif
 #ifndef IOVAD_HOT_API
 #define IOVAD_HOT_API IOVAD_API
+#endif
+/* For the compiler to inline, or to call the library's; it makes none of its own. */
+#ifndef IOVAD_INLINE
+#define IOVAD_INLINE extern inline __attribute__((gnu_inline))
 #endif
 
 /** What installs translations. IOVAD_BACKEND_NONE: nothing, addresses only. */
@@ -264,6 +275,33 @@ IOVAD_API int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain
  * @return 0; -EINVAL an argument is NULL.
  */
 IOVAD_API int iovad_dump(struct iovad_domain *d, FILE *out);
+
+/* The rest of iovad_alloc() and iovad_free(); not to be called otherwise. */
+IOVAD_HOT_API int iovad_alloc_other(struct iovad_domain *d, uint64_t len, uint64_t limit,
+				    rte_iova_t *iova);
+IOVAD_HOT_API int iovad_free_other(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+#ifdef __cplusplus
+#define IOVAD_HOT_OF(d) (reinterpret_cast<const struct iovad_hot_domain *>(d))
+#else
+#define IOVAD_HOT_OF(d) ((const struct iovad_hot_domain *)(d))
+#endif
+
+/* The lcore as rte_lcore_id() reads it, which is static and so not for these. */
+IOVAD_INLINE int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova)
+{
+	if (d && iova &&
+	    iovad_hot_alloc(IOVAD_HOT_OF(d), RTE_PER_LCORE(_lcore_id), len, limit, iova))
+		return 0;
+	return iovad_alloc_other(d, len, limit, iova);
+}
+
+IOVAD_INLINE int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	if (d && iovad_hot_free(IOVAD_HOT_OF(d), RTE_PER_LCORE(_lcore_id), iova, len))
+		return 0;
+	return iovad_free_other(d, iova, len);
+}
 
 #ifdef __cplusplus
 }

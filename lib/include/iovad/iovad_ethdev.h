@@ -11,13 +11,13 @@
 #ifndef IOVAD_ETHDEV_H
 #define IOVAD_ETHDEV_H
 
-#include <rte_mempool.h>
-
 #include <iovad/iovad_dma.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct rte_mempool;
 
 /** Longest heap name, without the NUL: DPDK's limit. */
 #define IOVAD_HEAP_NAME_MAX 31

@@ -56,7 +56,7 @@ keep() { tie "/root$1" "/root$2"; }
 # show PATH PLACE: at its own path again, where a fresh file system hides that.
 show() {
 	case $1 in
-	/tmp/* | /run/* | /dev/shm/*) tie "/root$2" "/root$1" ;;
+	/tmp | /tmp/* | /run | /run/* | /dev/shm | /dev/shm/*) tie "/root$2" "/root$1" ;;
 	esac
 }
 

@@ -92,3 +92,31 @@ join_nics() {
 		ip -n far link set "$far" up &&
 		ip -n far link set lo up
 }
+
+# moves_packets LOG COUNT COMMAND...: COMMAND is a testpmd with --stats-period 1; it is
+# interrupted once both ports received COUNT packets each. Fails where it ends before.
+# How long that takes is the machine's timeout's to bound. LOG must not be in
+# $IOVAD_VM_OUT, whose changes are not noticed at once.
+moves_packets() {
+	local log=$1 count=$2 pid line port=0 rx=(0 0) status=0
+	shift 2
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while read -r line; do
+		if [[ $line =~ NIC\ statistics\ for\ port\ ([01]) ]]; then
+			port=${BASH_REMATCH[1]}
+		elif [[ $line =~ ^RX-packets:\ ([0-9]+) ]]; then
+			rx[port]=${BASH_REMATCH[1]}
+		fi
+		[ "${rx[0]}" -lt "$count" ] || [ "${rx[1]}" -lt "$count" ] || break
+	done < <(tail -n +1 -f --pid "$pid" "$log" 2>/dev/null)
+	kill -INT "$pid" 2>/dev/null
+	wait "$pid" || status=$?
+	# It ends by the signal, after it tidied up.
+	if [ "$status" -ne 0 ] && [ "$status" -ne 130 ]; then
+		echo "moves_packets: status $status" >&2
+		return 1
+	fi
+	echo "received: ${rx[*]} packets"
+	[ "${rx[0]}" -ge "$count" ] && [ "${rx[1]}" -ge "$count" ]
+}

@@ -34,6 +34,7 @@ devices() {
 	fi
 	IOVAD_VM_NICS=$VM_NICS
 	busybox ip link set lo up
+	echo iovad-vm >/proc/sys/kernel/hostname
 }
 
 # port NAME: the device of the virtio-serial port that run.sh gave this name.
@@ -78,7 +79,7 @@ run_command() {
 	kill "$watch"
 	# What it left behind would keep the pipes open; what left its session too is not
 	# waited for long.
-	kill -KILL -- "-$pid"
+	kill -KILL -- "-$pid" 2>/dev/null
 	{
 		busybox sleep 5
 		kill "${copies[@]}"

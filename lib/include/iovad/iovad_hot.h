@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026, the iovad authors
+ *
+ * The hot path of iovad_alloc() and iovad_free(), to be inlined into the caller:
+ * one granule, from and to the magazine that the caller's lcore has loaded.
+ * iovad.h includes it. It is private: nothing here is for users, and all of it
+ * may change with any version. It knows no DPDK.
+ *
+ * It is compiled into programs, so the layout is part of the ABI and has a
+ * number, which is a version of symbols: a program asks the dynamic linker for
+ * IOVAD_INLINE_<number>, and is not started with a library of another layout;
+ * a domain made by one is not attached to. Who changes a struct here, or what
+ * its fields mean, raises the number here and in iovad.map. The library is built
+ * on the same structs and functions.
+ */
+#ifndef IOVAD_HOT_H
+#define IOVAD_HOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IOVAD_HOT_LAYOUT 1
+
+#define IOVAD_HOT_SLOTS 126   /* addresses in a magazine */
+#define IOVAD_HOT_ZONES 2     /* below 4 GiB; at and above it */
+#define IOVAD_HOT_BINS (7 * IOVAD_HOT_ZONES) /* 1, 2, 4 .. 64 granules in each zone */
+#define IOVAD_HOT_COMMON 1    /* the bin of one granule in the high zone */
+#define IOVAD_HOT_LCORES 256
+
+/* A stack of addresses. */
+struct iovad_hot_magazine {
+	uint32_t n;
+	uint16_t capacity;    /* at most IOVAD_HOT_SLOTS; 0: none may be put here */
+	uint16_t bin;
+	struct iovad_hot_magazine *next;
+	uint64_t address[IOVAD_HOT_SLOTS];
+};
+
+struct iovad_hot_pair {
+	struct iovad_hot_magazine *loaded, *previous;
+};
+
+/* What one lcore has. */
+struct iovad_hot_cache {
+	uint64_t owner;
+	uint64_t depot_hits;
+	uint64_t visits;      /* odd: the owner is inside; half of it: addresses taken */
+	struct iovad_hot_pair pair[IOVAD_HOT_BINS];
+};
+
+struct iovad_hot_lcore {
+	uint64_t unused;
+	struct iovad_hot_cache *cache;
+};
+
+/* The front of a domain's handle. Zones: [0] below, [1] at and above the border; a domain
+ * on one side of 4 GiB has the second only. */
+struct iovad_hot_domain {
+	uint64_t zone_first[IOVAD_HOT_ZONES];
+	uint64_t zone_last[IOVAD_HOT_ZONES];  /* a limit of at least this does not cut the zone */
+	uint64_t border;
+	uint64_t common_len;  /* one granule; 0: nothing is cached */
+	uint64_t shift;       /* log2 of the granule */
+	uint64_t common_span; /* from the first to the last granule of the high zone, in bytes */
+	/* By lcore + 1, so that LCORE_ID_ANY needs no test. Never null: an lcore without a cache
+	 * has one in which nothing is ever loaded. */
+	struct iovad_hot_lcore lcore[IOVAD_HOT_LCORES + 1];
+};
+
+/*
+ * Where the fields lie. A load that follows a store to another place with the
+ * same low 12 bits of its address is taken by the processor to depend on it, and
+ * waits: up to four times the time of the whole path. So the two counts that each
+ * call writes, a magazine's n and a cache's visits, are even words (of 8 bytes) at
+ * different places in their lines, and all else that each call reads is odd words.
+ */
+
+/* Never compiled on their own, and usable in inline functions that are not static. */
+#define IOVAD_HOT_INLINE extern inline __attribute__((gnu_inline, always_inline))
+#define IOVAD_HOT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/*
+ * The owner brackets each access to its magazines by enter and leave, so that a
+ * reclaimer can tell when it is outside: see lib/core/lcore_cache.h. Between the
+ * store of enter and the loads after it stands a fence for the compiler only;
+ * the reclaimer makes the processor pass a full one (membarrier(2)). Returns the
+ * odd number that says inside.
+ */
+IOVAD_HOT_INLINE uint64_t iovad_hot_enter(struct iovad_hot_cache *c)
+{
+	/* One writer: nobody comes between the load and the store. */
+	const uint64_t inside = __atomic_load_n(&c->visits, __ATOMIC_RELAXED) | 1;
+
+	__atomic_store_n(&c->visits, inside, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return inside;
+}
+
+/* Release: a reclaimer that sees the owner outside sees what it did inside. */
+IOVAD_HOT_INLINE void iovad_hot_leave(struct iovad_hot_cache *c, uint64_t inside, uint64_t taken)
+{
+	__atomic_store_n(&c->visits, inside - 1 + 2 * taken, __ATOMIC_RELEASE);
+}
+
+/* Acquire: what a reclaimer did to a magazine that it gave back is seen. */
+IOVAD_HOT_INLINE struct iovad_hot_magazine *iovad_hot_loaded(const struct iovad_hot_pair *p)
+{
+	return __atomic_load_n(&p->loaded, __ATOMIC_ACQUIRE);
+}
+
+/* False: the magazine is empty, or a reclaimer has it. */
+IOVAD_HOT_INLINE bool iovad_hot_get(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
+				    uint64_t *address)
+{
+	const uint64_t inside = iovad_hot_enter(c);
+	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
+	const uint32_t n = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
+
+	if (IOVAD_HOT_UNLIKELY(n == 0)) {
+		iovad_hot_leave(c, inside, 0);
+		return false;
+	}
+	__atomic_store_n(&m->n, n - 1, __ATOMIC_RELAXED);
+	*address = m->address[n - 1];
+	iovad_hot_leave(c, inside, 1);
+	return true;
+}
+
+/* False: the magazine is full, or a reclaimer has it. */
+IOVAD_HOT_INLINE bool iovad_hot_put(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
+				    uint64_t address)
+{
+	const uint64_t inside = iovad_hot_enter(c);
+	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
+	const uint32_t n = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
+
+	if (IOVAD_HOT_UNLIKELY(n == m->capacity)) {
+		iovad_hot_leave(c, inside, 0);
+		return false;
+	}
+	__atomic_store_n(&m->n, n + 1, __ATOMIC_RELAXED);
+	m->address[n] = address;
+	iovad_hot_leave(c, inside, 0);
+	return true;
+}
+
+IOVAD_HOT_INLINE struct iovad_hot_cache *iovad_hot_cache_of(const struct iovad_hot_domain *d,
+							    uint32_t lcore)
+{
+	const struct iovad_hot_lcore *first = &d->lcore[1];
+	const int32_t index = lcore; /* LCORE_ID_ANY, all ones, becomes -1 */
+
+	return __atomic_load_n(&first[index].cache, __ATOMIC_RELAXED);
+}
+
+/* One granule, wherever in the high zone. False: nothing happened; iovad_alloc_other() it is. */
+IOVAD_HOT_INLINE bool iovad_hot_alloc(const struct iovad_hot_domain *d, uint32_t lcore, uint64_t len,
+				      uint64_t limit, uint64_t *iova)
+{
+	struct iovad_hot_cache *c;
+
+	if (IOVAD_HOT_UNLIKELY(len != d->common_len || limit < d->zone_last[1]))
+		return false;
+	c = iovad_hot_cache_of(d, lcore);
+	return iovad_hot_get(c, &c->pair[IOVAD_HOT_COMMON], iova);
+}
+
+/* One granule of the high zone. */
+IOVAD_HOT_INLINE bool iovad_hot_free(const struct iovad_hot_domain *d, uint32_t lcore, uint64_t iova,
+				     uint64_t len)
+{
+	struct iovad_hot_cache *c;
+
+	if (IOVAD_HOT_UNLIKELY(len != d->common_len || (iova & (len - 1)) != 0 ||
+			       iova - d->zone_first[1] > d->common_span))
+		return false;
+	c = iovad_hot_cache_of(d, lcore);
+	return iovad_hot_put(c, &c->pair[IOVAD_HOT_COMMON], iova);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IOVAD_HOT_H */
