@@ -75,8 +75,10 @@ void release_domain(PoolDomain *domain, bool show)
 	std::lock_guard guard(mutex);
 	if (--domain->pools != 0)
 		return;
-	if (show)
+	if (show) {
 		iovad_dump(domain->handle, rte_log_get_stream());
+		std::fflush(rte_log_get_stream());  // or it comes when EAL closes the log, if then
+	}
 	if (domain->created)
 		iovad_domain_destroy(domain->handle);  // says in the log what is still in use
 	domains.remove_if([=](const PoolDomain &d) { return &d == domain; });
