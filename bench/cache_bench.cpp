@@ -13,6 +13,7 @@
 //   neighbour as pair, while a second lcore does the same
 //   handover  out here in bursts of 32, through a ring, back on a second lcore
 #include "eal_session.h"
+#include "neighbour.h"
 #include "pairs.h"
 #include "stopwatch.h"
 
@@ -20,7 +21,6 @@
 
 #include <benchmark/benchmark.h>
 
-#include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 #include <rte_pause.h>
@@ -29,7 +29,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -207,38 +206,6 @@ private:
 	Contestant contestant_;
 	std::vector<typename Contestant::Item> items_;
 	std::vector<unsigned> order_;
-};
-
-// Work for a second lcore, from construction to destruction.
-template <class Body>
-class Neighbour {
-public:
-	explicit Neighbour(Body body) : body_(body)
-	{
-		rte_eal_remote_launch(&run, this, rte_get_next_lcore(-1, 1, 0));
-		while (!running_.load(std::memory_order_relaxed))
-			rte_pause();
-	}
-	~Neighbour()
-	{
-		stop_.store(true, std::memory_order_relaxed); // only says when; joined below
-		rte_eal_mp_wait_lcore();
-	}
-	Neighbour(const Neighbour &) = delete;
-	Neighbour &operator=(const Neighbour &) = delete;
-
-private:
-	static int run(void *self)
-	{
-		auto *n = static_cast<Neighbour *>(self);
-		n->running_.store(true, std::memory_order_relaxed);
-		while (!n->stop_.load(std::memory_order_relaxed))
-			n->body_();
-		return 0;
-	}
-
-	Body body_;
-	std::atomic<bool> running_{false}, stop_{false};
 };
 
 template <class Contestant>

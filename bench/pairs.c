@@ -14,6 +14,32 @@ int pairs_mempool(struct rte_mempool *pool, unsigned int n)
 	return failed;
 }
 
+int bulks_mempool(struct rte_mempool *pool, unsigned int n)
+{
+	void *objects[32];
+	int failed = 0;
+
+	for (unsigned int i = 0; i < n; i += 32) {
+		failed |= rte_mempool_get_bulk(pool, objects, 32);
+		rte_mempool_put_bulk(pool, objects, 32);
+	}
+	return failed;
+}
+
+int touched_bulks_mempool(struct rte_mempool *pool, unsigned int n)
+{
+	void *objects[32];
+	int failed = 0;
+
+	for (unsigned int i = 0; i < n; i += 32) {
+		failed |= rte_mempool_get_bulk(pool, objects, 32);
+		for (unsigned int j = 0; j < 32; j++)
+			++*(volatile unsigned int *)objects[j];
+		rte_mempool_put_bulk(pool, objects, 32);
+	}
+	return failed;
+}
+
 int pairs_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsigned int n)
 {
 	int failed = 0;

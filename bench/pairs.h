@@ -15,6 +15,9 @@ extern "C" {
 
 /* n times one out, the same one back; 0 where none failed. */
 int pairs_mempool(struct rte_mempool *pool, unsigned int n);
+/* The same by 32; n is a multiple of it. Touched: each object is written to between. */
+int bulks_mempool(struct rte_mempool *pool, unsigned int n);
+int touched_bulks_mempool(struct rte_mempool *pool, unsigned int n);
 int pairs_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsigned int n);
 
 #ifdef __cplusplus

@@ -7,14 +7,14 @@ set -eu
 
 usage() {
 	cat <<-END
-	usage: bench/run.sh [-b build] [-o results] [-r repetitions] [-t seconds] [-f regex] [tree] [cache]
+	usage: bench/run.sh [-b build] [-o results] [-r repetitions] [-t seconds] [-f regex] [tree] [cache] [mempool]
 	  -b  build folder, made if absent           (build-bench)
-	  -o  folder for tree.json, cache.json, *.txt (<build>/bench-results)
+	  -o  folder for tree.json, ..., table.txt (<build>/bench-results)
 	  -r  repetitions of each benchmark          (9)
 	  -t  seconds for one repetition             (0.05)
 	  -f  only benchmarks whose name matches, <case>/<contestant>
 	IOVAD_BENCH_CPUS: the CPUs to pin to, as 2,3; the first measures (default: the last
-	two that this shell may use). Both programs run where none is named.
+	two that this shell may use). All programs run where none is named.
 	END
 }
 
@@ -36,7 +36,7 @@ while getopts b:o:r:t:f:h option; do
 	esac
 done
 shift $((OPTIND - 1))
-programs=${*:-tree cache}
+programs=${*:-tree cache mempool}
 out=${out:-$build/bench-results}
 
 if [ -z "${IOVAD_BENCH_CPUS:-}" ]; then

@@ -8,6 +8,7 @@ highest. A ratio is a median divided by the median of the reference in the same 
   tree   x aug    the augmented red-black tree in the same case
   cache  x pair   one get and put of a mempool with a cache of 512
          x pool   the mempool in the same case
+  mempool  x ring, x stack  DPDK's driver in the same case
 """
 import collections
 import json
@@ -87,6 +88,21 @@ def cache_rows(run):
             yield [case, name, spread(samples.get("ns")), ratio(median, pair), ratio(median, pool)]
 
 
+def mempool_rows(run):
+    yield ["case", "driver", "ns", "x ring", "x stack"]
+    for case, drivers in run.cases.items():
+        for name, samples in drivers.items():
+            median = run.median(case, name, "ns")
+            yield [case, name, spread(samples.get("ns")), ratio(median, run.median(case, "ring_mp_mc", "ns")),
+                   ratio(median, run.median(case, "stack", "ns"))]
+
+
+def rows_of(run):
+    if "iovad_isa" in run.context:
+        return tree_rows(run)
+    return mempool_rows(run) if "drivers" in run.context else cache_rows(run)
+
+
 def show(rows):
     rows = list(rows)
     used = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
@@ -111,7 +127,7 @@ def main(paths):
         run = Run(path)
         facts = {k: run.context[k] for k in ("iovad_isa", "clock_ns", "lcores", "memory") if k in run.context}
         print(f"\n{path}: " + ", ".join(f"{k} {v}" for k, v in facts.items()) + "\n")
-        show(tree_rows(run) if "iovad_isa" in run.context else cache_rows(run))
+        show(rows_of(run))
         for error in run.errors:
             print(f"failed: {error}", file=sys.stderr)
             failed = True

@@ -14,10 +14,12 @@ namespace iovad::perf {
 struct Command {
 	const char *name;
 	const char *summary;  // for the list of sub-commands
+	bool uses_eal;        // false: EAL options and -- may be left out
 	// argv[0] is the sub-command's name. Throws UsageError.
 	ExitCode (*run)(const EalArguments &eal, int argc, char **argv);
 };
 
+extern const Command kRecordCommand;
 extern const Command kReplayCommand;
 
 }  // namespace iovad::perf

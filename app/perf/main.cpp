@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// iovad-perf [EAL options] -- SUB-COMMAND [arguments]
+// iovad-perf [EAL options] -- SUB-COMMAND [arguments]; without EAL for those that do not use it.
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -10,7 +10,7 @@
 namespace iovad::perf {
 namespace {
 
-constexpr const Command *kCommands[] = {&kReplayCommand};
+constexpr const Command *kCommands[] = {&kReplayCommand, &kRecordCommand};
 
 void print_usage()
 {
@@ -22,7 +22,8 @@ void print_usage()
 	for (const Command *command : kCommands)
 		printf("  %-10s %s\n", command->name, command->summary);
 	printf("\n"
-	       "'iovad-perf -- SUB-COMMAND --help' shows its arguments.\n"
+	       "'iovad-perf -- SUB-COMMAND --help' shows its arguments; 'record' uses no EAL and needs "
+	       "no --.\n"
 	       "EAL's own: -l 0,1 for two lcores; --no-huge --no-pci -m 512 where there are no "
 	       "huge pages.\n");
 }
@@ -32,8 +33,20 @@ bool is_help(const char *argument)
 	return strcmp(argument, "-h") == 0 || strcmp(argument, "--help") == 0;
 }
 
+const Command *find_command(const char *name)
+{
+	for (const Command *command : kCommands) {
+		if (strcmp(command->name, name) == 0)
+			return command;
+	}
+	return nullptr;
+}
+
 ExitCode dispatch(int argc, char **argv)
 {
+	const Command *first = argc > 1 ? find_command(argv[1]) : nullptr;
+	if (first != nullptr && !first->uses_eal)
+		return first->run({}, argc - 1, argv + 1);
 	int separator = 1;
 	while (separator < argc && strcmp(argv[separator], "--") != 0)
 		separator++;
@@ -54,10 +67,8 @@ ExitCode dispatch(int argc, char **argv)
 		print_usage();
 		return kExitOk;
 	}
-	for (const Command *command : kCommands) {
-		if (strcmp(command->name, arguments[0]) == 0)
-			return command->run(eal, rest, arguments);
-	}
+	if (const Command *command = find_command(arguments[0]))
+		return command->run(eal, rest, arguments);
 	throw UsageError(format("no sub-command '%s'; see 'iovad-perf --help'", arguments[0]));
 }
 
@@ -72,6 +83,9 @@ int main(int argc, char **argv)
 		if (fflush(stdout) != 0)
 			throw UsageError("cannot write to standard output");
 		return code;
+	} catch (const RunError &error) {
+		fprintf(stderr, "iovad-perf: %s\n", error.what());
+		return kExitWrong;
 	} catch (const std::bad_alloc &) {
 		fprintf(stderr, "iovad-perf: out of memory\n");
 	} catch (const std::exception &error) {

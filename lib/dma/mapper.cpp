@@ -37,6 +37,9 @@ Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit
 		return outcome(Status::invalid);
 	if (share(m, limit, dir, iova))
 		return {};
+	// Pages that a device writes become the program's own when they are pinned.
+	if (dir == kToDevice && backend_->pins_memory())
+		prefault(va, len, false);
 	MappingRecord *record;
 	return map_new(lcore, m, limit, dir, Kind::buffer, record, iova);
 }

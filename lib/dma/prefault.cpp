@@ -37,6 +37,16 @@ int populate(uint64_t first, uint64_t end, int advice)
 	return 0;
 }
 
+// Where memory was never written, reading finds the page of zeros that all such memory shares.
+// Kernels before 6.2 pin that one for a device that only reads, and the program's first
+// write gets another page: the device would see zeros for ever. Hence as if to write, where
+// that is allowed.
+int populate_for(uint64_t first, uint64_t end, bool device_writes)
+{
+	const int error = populate(first, end, MADV_POPULATE_WRITE);
+	return error == EINVAL && !device_writes ? populate(first, end, MADV_POPULATE_READ) : error;
+}
+
 // The caller is an EAL thread as a rule, pinned to one CPU, and threads inherit that.
 class Unpinned : public tbb::task_scheduler_observer {
 public:
@@ -56,14 +66,13 @@ public:
 
 int prefault(const void *va, uint64_t len, bool device_writes)
 {
-	const int advice = device_writes ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 	const uint64_t first = reinterpret_cast<uint64_t>(va) & ~(kPage - 1);
 	const uint64_t end = (reinterpret_cast<uint64_t>(va) + len + kPage - 1) & ~(kPage - 1);
 	std::atomic<int> error = 0;
 	const uint64_t begin = first & ~(kChunk - 1);
 	const auto chunk = [&](uint64_t i) {
 		const uint64_t from = begin + i * kChunk;
-		const int e = populate(std::max(from, first), std::min(from + kChunk, end), advice);
+		const int e = populate_for(std::max(from, first), std::min(from + kChunk, end), device_writes);
 		if (e == EFAULT || e == ENOMEM)
 			error.store(e, std::memory_order_relaxed);
 	};

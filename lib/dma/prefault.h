@@ -7,7 +7,9 @@
 
 namespace iovad::dma {
 
-// Faults in whatever of [va, va + len) is not there, for writing where devices write.
+// Faults in whatever of [va, va + len) is not there, as the program's own memory that it can
+// write without getting another page; where it may only be read and devices do not write,
+// for reading.
 // 0, or the errno: EFAULT or ENOMEM where there is no such memory. Memory that cannot be
 // prefaulted, or a kernel before 5.14, is not an error: whoever pins it will see.
 int prefault(const void *va, uint64_t len, bool device_writes);

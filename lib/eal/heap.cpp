@@ -3,7 +3,9 @@
 
 #include <bit>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <vector>
@@ -42,6 +44,8 @@ public:
 	Pages &operator=(const Pages &) = delete;
 
 	void *va() const { return va_; }
+	// Devices may still use them: they stay for good.
+	void abandon() { va_ = nullptr; }
 
 private:
 	void *va_;
@@ -51,8 +55,8 @@ private:
 }  // namespace
 
 struct Heap {
-	Heap(iovad_domain &d, const char *heap_name, uint64_t bytes, uint64_t page_size)
-		: domain(d), pages(bytes, page_size), len(bytes)
+	Heap(iovad_domain &d, const char *heap_name, uint64_t bytes, uint64_t page)
+		: domain(d), pages(bytes, page), len(bytes), page_size(page)
 	{
 		std::snprintf(name, sizeof name, "%s", heap_name);
 	}
@@ -62,15 +66,23 @@ struct Heap {
 			rte_malloc_heap_memory_remove(name, pages.va(), len);
 		if (exists)
 			rte_malloc_heap_destroy(name);
-		if (mapped)
-			remove_region(domain, pages.va(), len);
+		if (mapped && unmap() != 0)
+			pages.abandon();
 	}
 	Heap(const Heap &) = delete;
 	Heap &operator=(const Heap &) = delete;
 
+	int unmap()
+	{
+		const int error = remove_region(domain, pages.va(), len);
+		mapped = error != 0;
+		return error;
+	}
+
 	iovad_domain &domain;
 	Pages pages;
-	uint64_t len;
+	uint64_t len, page_size;
+	rte_iova_t iova = RTE_BAD_IOVA;
 	char name[IOVAD_HEAP_NAME_MAX + 1];
 	bool mapped = false, exists = false, has_memory = false;
 };
@@ -80,19 +92,35 @@ namespace {
 std::mutex mutex;
 std::vector<std::unique_ptr<Heap>> heaps;  // of this process
 
-int add_memory(Heap &heap, uint64_t page_size, rte_iova_t iova)
+int add_memory(Heap &heap)
 {
-	std::vector<rte_iova_t> iovas(heap.len / page_size);
+	std::vector<rte_iova_t> iovas(heap.len / heap.page_size);
 	for (size_t i = 0; i < iovas.size(); ++i)
-		iovas[i] = iova + i * page_size;
-	if (rte_malloc_heap_create(heap.name) != 0)
-		return -rte_errno;
-	heap.exists = true;
+		iovas[i] = heap.iova + i * heap.page_size;
 	if (rte_malloc_heap_memory_add(heap.name, heap.pages.va(), heap.len, iovas.data(),
-				       static_cast<unsigned>(iovas.size()), page_size) != 0)
+				       static_cast<unsigned>(iovas.size()), heap.page_size) != 0)
 		return -rte_errno;
 	heap.has_memory = true;
 	return 0;
+}
+
+int remove_memory(Heap &heap)
+{
+	if (rte_malloc_heap_memory_remove(heap.name, heap.pages.va(), heap.len) != 0)
+		return -rte_errno;
+	heap.has_memory = false;
+	return 0;
+}
+
+// -EBUSY: as before, something in it is allocated, or mapped with iovad_map().
+int destroy(Heap &heap)
+{
+	if (const int error = remove_memory(heap))
+		return error;
+	const int error = heap.unmap();
+	if (error == -EBUSY && add_memory(heap) == 0)
+		return error;
+	return error == -EBUSY ? -EIO : error;
 }
 
 }  // namespace
@@ -117,12 +145,14 @@ try {
 			  static_cast<unsigned long long>(len / page), static_cast<unsigned long long>(page >> 10));
 		return -ENOMEM;
 	}
-	rte_iova_t iova;
-	if (const int error = add_region(d, heap->pages.va(), len, limit, dma::kBidirectional, iova,
+	if (const int error = add_region(d, heap->pages.va(), len, limit, dma::kBidirectional, heap->iova,
 					 d.eal_memory ? dma::Installer::other : dma::Installer::us))
 		return error;
 	heap->mapped = true;
-	if (const int error = add_memory(*heap, page, iova))
+	if (rte_malloc_heap_create(heap->name) != 0)
+		return -rte_errno;
+	heap->exists = true;
+	if (const int error = add_memory(*heap))
 		return error;
 	heaps.push_back(std::move(heap));
 	return 0;
@@ -131,19 +161,20 @@ try {
 }
 
 int destroy_heap(iovad_domain &d, const char *name)
-{
+try {
 	std::lock_guard guard(mutex);
 	for (auto it = heaps.begin(); it != heaps.end(); ++it) {
 		Heap &heap = **it;
 		if (&heap.domain != &d || std::strcmp(heap.name, name) != 0)
 			continue;
-		if (rte_malloc_heap_memory_remove(heap.name, heap.pages.va(), heap.len) != 0)
-			return -rte_errno;
-		heap.has_memory = false;
-		heaps.erase(it);
-		return 0;
+		const int error = destroy(heap);
+		if (error != -EBUSY)
+			heaps.erase(it);
+		return error;
 	}
 	return -ENOENT;
+} catch (const std::bad_alloc &) {
+	return -ENOMEM;
 }
 
 }  // namespace iovad::eal

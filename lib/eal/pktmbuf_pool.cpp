@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/pktmbuf_pool.h"
 
-#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -18,7 +19,8 @@ namespace iovad::eal {
 
 namespace {
 
-// A piece of the pool's memory, mapped; undone when the mempool drops it.
+// A piece of the pool's memory, mapped; undone when the mempool drops it. Memory that cannot
+// be unmapped stays reserved: devices may still write to it.
 struct Chunk {
 	iovad_domain &domain;
 	const rte_memzone *zone = nullptr;
@@ -27,9 +29,11 @@ struct Chunk {
 	explicit Chunk(iovad_domain &d) : domain(d) {}
 	~Chunk()
 	{
-		if (iova != RTE_BAD_IOVA)
-			remove_region(domain, zone->addr, zone->len);
-		if (zone)
+		const int error = iova == RTE_BAD_IOVA ? 0 : remove_region(domain, zone->addr, zone->len);
+		if (error != 0)
+			IOVAD_LOG(ERR, "%s: still mapped (%s): its %zu bytes are lost", zone->name,
+				  rte_strerror(-error), zone->len);
+		else if (zone)
 			rte_memzone_free(zone);
 	}
 	Chunk(const Chunk &) = delete;
@@ -39,11 +43,19 @@ struct Chunk {
 };
 
 struct PoolFree {
-	void operator()(rte_mempool *pool) const { rte_mempool_free(pool); }
+	// After a failure, whose errno is kept.
+	void operator()(rte_mempool *pool) const
+	{
+		const int error = rte_errno;
+		rte_mempool_free(pool);
+		rte_errno = error;
+	}
 };
 using Pool = std::unique_ptr<rte_mempool, PoolFree>;
 
-// For as many objects as one memzone can hold; where memory is scattered, fewer.
+// For as many objects as one memzone can hold; where memory is scattered, fewer. None of them
+// crosses a page, as rte_mempool places them: for devices our region would be contiguous, but
+// QEMU's e1000e drops frames that an emulated IOMMU does not map to one piece of memory.
 const rte_memzone *reserve_zone(rte_mempool &pool, unsigned chunk, unsigned objects)
 {
 	char name[RTE_MEMZONE_NAMESIZE];
@@ -52,9 +64,15 @@ const rte_memzone *reserve_zone(rte_mempool &pool, unsigned chunk, unsigned obje
 		rte_errno = ENAMETOOLONG;
 		return nullptr;
 	}
+	size_t page;
+	if (const int error = rte_mempool_get_page_size(&pool, &page)) {
+		rte_errno = -error;
+		return nullptr;
+	}
+	const auto page_shift = static_cast<uint32_t>(std::countr_zero(page));
 	for (;; objects = (objects + 1) / 2) {
 		size_t least, align;
-		const ssize_t bytes = rte_mempool_op_calc_mem_size_default(&pool, objects, 0, &least, &align);
+		const ssize_t bytes = rte_mempool_op_calc_mem_size_default(&pool, objects, page_shift, &least, &align);
 		if (bytes < 0) {
 			rte_errno = static_cast<int>(-bytes);
 			return nullptr;
@@ -106,6 +124,9 @@ try {
 		return fail(ENOTSUP);
 	if (RTE_ALIGN(conf.priv_size, RTE_MBUF_PRIV_ALIGN) != conf.priv_size)
 		return fail(EINVAL);
+	// DPDK 22.11 finds out after it reserved memory, and leaves that behind.
+	if (std::strlen(conf.name) >= RTE_MEMPOOL_NAMESIZE)
+		return fail(ENAMETOOLONG);
 	const unsigned element = static_cast<unsigned>(sizeof(rte_mbuf)) + conf.priv_size + conf.data_room_size;
 	Pool pool(rte_mempool_create_empty(conf.name, conf.n, element, conf.cache_size,
 					   sizeof(rte_pktmbuf_pool_private), conf.socket_id, 0));

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstring>
 #include <list>
-#include <mutex>
 
 #include <rte_errno.h>
 
@@ -16,14 +15,13 @@ namespace iovad::mempool {
 
 struct PoolDomain {
 	iovad_domain *handle;
-	char name[IOVAD_NAME_MAX + 1];
-	bool created;  // by us
+	Settings settings;  // of the pool that came first
+	bool created;       // by us
 	unsigned pools;
 };
 
 namespace {
 
-std::mutex mutex;
 std::list<PoolDomain> domains;
 
 iovad_domain *create(const Settings &settings, int socket_id)
@@ -45,42 +43,62 @@ iovad_domain *create(const Settings &settings, int socket_id)
 	return domain;
 }
 
+PoolDomain *find(const char *name)
+{
+	for (PoolDomain &d : domains) {
+		if (std::strcmp(d.settings.domain, name) == 0)
+			return &d;
+	}
+	return nullptr;
+}
+
+// What says how a domain is to be made means nothing to one that is there: rather than do
+// without what was asked for, refuse.
+bool fits(const PoolDomain &d, const Settings &settings)
+{
+	const Settings &made = d.created ? d.settings : Settings{};
+	if (settings.same_domain(made))
+		return true;
+	MEMPOOL_LOG(ERR, "domain '%s' is there already, made by %s: backend, first, last and max_ranges cannot %s",
+		    settings.domain, d.created ? "an earlier pool" : "the application",
+		    d.created ? "differ from that pool's" : "be given");
+	return false;
+}
+
 }  // namespace
 
 PoolDomain *acquire_domain(const Settings &settings, int socket_id, int &error)
 {
-	std::lock_guard guard(mutex);
-	for (PoolDomain &d : domains) {
-		if (std::strcmp(d.name, settings.domain) == 0) {
-			++d.pools;
-			return &d;
+	if (PoolDomain *d = find(settings.domain)) {
+		if (!fits(*d, settings)) {
+			error = -EEXIST;
+			return nullptr;
 		}
+		++d->pools;
+		return d;
 	}
 	iovad_domain *found = iovad_domain_lookup(settings.domain);
-	iovad_domain *handle = found ? found : create(settings, socket_id);
-	if (!handle) {
-		error = -rte_errno;
+	std::list<PoolDomain> one{{found, settings, !found, 1}};  // made before the domain: splicing cannot fail
+	PoolDomain &d = one.front();
+	if (!found)
+		d.handle = create(settings, socket_id);
+	error = !d.handle ? -rte_errno : fits(d, settings) ? 0 : -EEXIST;
+	if (error != 0)
 		return nullptr;
-	}
-	PoolDomain &d = domains.emplace_back();
-	d.handle = handle;
-	std::snprintf(d.name, sizeof d.name, "%s", settings.domain);
-	d.created = !found;
-	d.pools = 1;
+	domains.splice(domains.end(), one);
 	return &d;
 }
 
-void release_domain(PoolDomain *domain, bool show)
+void release_domain(PoolDomain *domain)
 {
-	std::lock_guard guard(mutex);
 	if (--domain->pools != 0)
 		return;
-	if (show)
-		iovad_dump(domain->handle, rte_log_get_stream());
 	if (domain->created)
 		iovad_domain_destroy(domain->handle);  // says in the log what is still in use
 	domains.remove_if([=](const PoolDomain &d) { return &d == domain; });
 }
+
+bool is_last_user(const PoolDomain *domain) { return domain->pools == 1; }
 
 iovad_domain *handle_of(const PoolDomain *domain) { return domain->handle; }
 

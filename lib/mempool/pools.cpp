@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <vector>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -63,16 +64,16 @@ try {
 	if (const int error = settings.read(static_cast<const char *>(pool->pool_config)))
 		return error;
 	std::lock_guard guard(mutex);
-	const auto [place, added] = pools.try_emplace(pool);
-	if (!added)
+	if (pools.count(pool) != 0)
 		return -EEXIST;
+	std::map<const rte_mempool *, Pool> one;  // made before the domain: merging cannot fail
+	Pool &p = one[pool];
 	int error = 0;
-	Pool &p = place->second;
 	p.domain = acquire_domain(settings, pool->socket_id, error);
 	p.limit = settings.limit;
 	p.show = settings.stats;
-	if (!p.domain)
-		pools.erase(place);
+	if (error == 0)
+		pools.merge(one);
 	return error;
 } catch (const std::bad_alloc &) {
 	return -ENOMEM;
@@ -84,8 +85,9 @@ try {
 	Pool &p = pools.at(pool);
 	p.chunks.reserve(p.chunks.size() + 1);
 	if (const int error = iovad_region_add(handle_of(p.domain), va, len, p.limit, IOVAD_BIDIRECTIONAL, &iova)) {
-		MEMPOOL_LOG(ERR, "pool %s: %zu bytes cannot be mapped at or below 0x%" PRIx64 ": %s", pool->name, len,
-			    p.limit, rte_strerror(-error));
+		MEMPOOL_LOG(ERR, "pool %s: %zu bytes cannot be mapped at or below 0x%" PRIx64 ": %s%s", pool->name, len,
+			    p.limit, rte_strerror(-error),
+			    error == -EINVAL || error == -ENOSPC ? "; are first, last and limit far enough apart?" : "");
 		return error;
 	}
 	p.chunks.push_back({va, len});
@@ -103,16 +105,24 @@ void unmap_last_chunk(const rte_mempool *pool)
 	p.chunks.pop_back();
 }
 
+// EAL has freed the memory already, which is no worse than what it does with any other
+// pool: whoever frees one has made sure that no device uses it.
 void close_pool(const rte_mempool *pool)
 {
 	std::lock_guard guard(mutex);
 	const auto place = pools.find(pool);
-	if (place == pools.end())  // a secondary's, or one whose opening failed
+	if (place == pools.end()) {
+		if (pool->pool_data)  // else its opening failed
+			MEMPOOL_LOG(ERR, "pool %s: freed by a process that did not create it: devices still reach its "
+				    "memory", pool->name);
 		return;
+	}
 	const Pool &p = place->second;
+	if (p.show && is_last_user(p.domain))
+		iovad_dump(handle_of(p.domain), rte_log_get_stream());
 	for (const Chunk &chunk : p.chunks)
 		unmap(pool, p, chunk);
-	release_domain(p.domain, p.show);
+	release_domain(p.domain);
 	pools.erase(place);
 }
 

@@ -3,8 +3,6 @@
 // the data path needs.
 #pragma once
 
-#include <vector>
-
 #include <rte_mempool.h>
 
 #include "mempool/pool_domain.h"
@@ -17,7 +15,7 @@ int open_pool(const rte_mempool *pool);
 int map_chunk(const rte_mempool *pool, void *va, size_t len, rte_iova_t &iova);
 // What map_chunk() did last is undone.
 void unmap_last_chunk(const rte_mempool *pool);
-// Unmaps all of it.
+// Unmaps all of it. After a failed open_pool() it does nothing.
 void close_pool(const rte_mempool *pool);
 
 }  // namespace iovad::mempool

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mempool/settings.h"
 
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -23,12 +24,15 @@ int bad_value(const char *key, const char *value, const char *expected)
 	return -EINVAL;
 }
 
+using Reader = int (*)(const char *key, const char *value, void *out);
+
 int read_number(const char *key, const char *value, void *out)
 {
 	char *end;
 	errno = 0;
 	const unsigned long long number = std::strtoull(value, &end, 0);
-	if (errno != 0 || end == value || *end || *value == '-')
+	// Not what strtoull() also takes: signs and spaces.
+	if (errno != 0 || *end || !std::isdigit(static_cast<unsigned char>(*value)))
 		return bad_value(key, value, "a number: 4096, 0xffffffff");
 	*static_cast<uint64_t *>(out) = number;
 	return 0;
@@ -67,12 +71,29 @@ int read_flag(const char *key, const char *value, void *out)
 	return 0;
 }
 
+struct Row {
+	Reader read;
+	void *out;
+};
+
+// A key alone comes as a null value, which later versions of DPDK do not pass on at all.
+int read_row(const char *key, const char *value, void *row)
+{
+	const Row &r = *static_cast<const Row *>(row);
+	return value ? r.read(key, value, r.out) : bad_value(key, "", "given a value");
+}
+
 }  // namespace
+
+bool Settings::same_domain(const Settings &other) const
+{
+	return backend == other.backend && first == other.first && last == other.last && max_ranges == other.max_ranges;
+}
 
 int Settings::read(const char *pool_config)
 {
 	const char *variable = std::getenv(kVariable);
-	if (const int error = variable ? apply(variable, kVariable) : 0)
+	if (const int error = variable ? apply(variable, "the environment") : 0)
 		return error;
 	return pool_config ? apply(pool_config, "the pool's configuration") : 0;
 }
@@ -87,17 +108,16 @@ int Settings::apply(const char *text, const char *where)
 			    "limit, max_ranges, stats", where, text);
 		return -EINVAL;
 	}
-	const struct {
+	struct {
 		const char *key;
-		arg_handler_t read;
-		void *out;
-	} rows[] = {{"domain", read_domain, domain},     {"backend", read_backend, &backend},
-		    {"first", read_number, &first},      {"last", read_number, &last},
-		    {"limit", read_number, &limit},      {"max_ranges", read_number, &max_ranges},
-		    {"stats", read_flag, &stats}};
+		Row row;
+	} rows[] = {{"domain", {read_domain, domain}},     {"backend", {read_backend, &backend}},
+		    {"first", {read_number, &first}},      {"last", {read_number, &last}},
+		    {"limit", {read_number, &limit}},      {"max_ranges", {read_number, &max_ranges}},
+		    {"stats", {read_flag, &stats}}};
 	int error = 0;
-	for (const auto &row : rows) {
-		if (rte_kvargs_process(list, row.key, row.read, row.out) != 0)
+	for (auto &[key, row] : rows) {
+		if (rte_kvargs_process(list, key, read_row, &row) != 0)
 			error = -EINVAL;
 	}
 	rte_kvargs_free(list);

@@ -20,10 +20,12 @@ struct Settings {
 	uint64_t last = 0;
 	uint64_t limit = UINT64_MAX;    // of the pool
 	uint64_t max_ranges = 0;
-	bool stats = false;             // write the domain's map and counters when its last pool goes
+	bool stats = false;             // write the domain's map and counters before its last pool goes
 
 	// 0 or a negative errno, logged. pool_config: may be null.
 	int read(const char *pool_config);
+	// Whether both ask for the same kind of domain.
+	bool same_domain(const Settings &other) const;
 
 private:
 	int apply(const char *text, const char *where);

@@ -27,8 +27,8 @@ interrupted() {
 	local pid status=0
 	env --default-signal=INT "$SOURCE/app/quickstart.sh" "$@" >"$WORK/log" 2>&1 &
 	pid=$!
-	for _ in $(seq 300); do
-		if grep -q '^== replay' "$WORK/log" || [ ! -d "/proc/$pid" ]; then break; fi
+	for _ in $(seq 600); do
+		if grep -q "$AT" "$WORK/log" || [ ! -d "/proc/$pid" ]; then break; fi
 		sleep 0.1
 	done
 	kill -INT "$pid" || true
@@ -36,6 +36,8 @@ interrupted() {
 	tail -n 5 "$WORK/log"
 	[ "$status" -eq 130 ]
 }
+
+no_machine_runs() { ! pgrep -f "qemu-system.*$SOURCE" >/dev/null; }
 
 said() { grep -qE -- "$1" "$WORK/first.log"; }
 
@@ -50,9 +52,16 @@ for trace in nvme-fio-strict e1000e-iperf3-strict; do
 			test -s "$OUT/$trace-$engine.txt" -a -s "$OUT/$trace-$engine.svg" -a -s "$OUT/$trace-$engine.json"
 	done
 done
+check "testpmd: JSON" test -s "$OUT/testpmd.json"
+check "packets went both ways, the IOMMU refused none" said 'received on 2 ports'
+check "and the kernel agrees" said 'All agree: packets went both ways'
 check "it says where the pictures are" said "$OUT/nvme-fio-strict-cached.svg"
-check "an interrupt ends it" interrupted "$@"
+AT='packets/s$' check "an interrupt ends it while testpmd runs" interrupted "$@"
+check "and the emulated machine with it" no_machine_runs
+AT='^== replay' check "an interrupt ends it while it replays" interrupted --no-testpmd "$@"
 check "and leaves huge pages and mounts as they were" same_settings
-check "it can be run again" quickstart "$@"
+check "it can be run again" quickstart --no-testpmd "$@"
+check_fails 1 'there is no PCI device nowhere' "a NIC that is not there is named" \
+	"$SOURCE/app/quickstart.sh" "$@" --nics nowhere
 check_fails 1 'no such trace: /none' "a trace that is not there is named" "$SOURCE/app/quickstart.sh" "$@" /none
 done_testing

@@ -7,6 +7,7 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "dma/prefault.h"
 
@@ -64,6 +65,22 @@ TEST(Prefault, BringsInTheWholePagesAndNoOthers)
 	EXPECT_EQ(2u, m.resident());
 	EXPECT_EQ(0, prefault(m.at(4 * kPage), 1, true));
 	EXPECT_EQ(3u, m.resident());
+}
+
+// What a device reads has to be the page that the program writes, not the shared one of zeros.
+TEST(Prefault, MemoryThatDevicesOnlyReadIsTheProgramsOwn)
+{
+	if (!kernel_populates())
+		GTEST_SKIP() << "the kernel has no MADV_POPULATE_WRITE";
+	constexpr long kPages = 64;
+	const Memory m(kPages * kPage);
+	EXPECT_EQ(0, prefault(m.at(0), kPages * kPage, false));
+	rusage before, after;
+	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &before));
+	for (long i = 0; i < kPages; ++i)
+		*static_cast<volatile std::byte *>(m.at(i * kPage)) = std::byte{1};
+	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &after));
+	EXPECT_LT(after.ru_minflt - before.ru_minflt, kPages / 4);
 }
 
 // More chunks than one, from the middle of a chunk to the middle of another.

@@ -48,7 +48,7 @@ build_static() {
 	flags --cflags --libs
 	FLAGS=("${FLAGS[@]/#-liovad/-l:libiovad.a}")
 	gcc -std=c11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/static" "${FLAGS[@]}" \
-		-lstdc++ -lpthread
+		-lstdc++ -ltbb -lpthread
 }
 
 build_cxx() {

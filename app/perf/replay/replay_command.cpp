@@ -285,6 +285,6 @@ ExitCode run_replay(const EalArguments &eal_arguments, int argc, char **argv)
 
 }  // namespace
 
-const Command kReplayCommand = {"replay", "replay a trace of the kernel's IOMMU mappings", run_replay};
+const Command kReplayCommand = {"replay", "replay a trace of the kernel's IOMMU mappings", true, run_replay};
 
 }  // namespace iovad::perf

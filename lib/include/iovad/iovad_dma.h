@@ -93,7 +93,8 @@ IOVAD_API int iovad_region_remove(struct iovad_domain *d, void *va, uint64_t len
 
 /**
  * Where devices find [va, va + len), if all of it lies in one mapping. Takes no
- * lock. Where mappings overlap, one of them is chosen.
+ * lock. Where mappings overlap, one of them is chosen; where two that lie
+ * staggered overlap both ends of the memory, it may not be found.
  * @return the address, or RTE_BAD_IOVA: not mapped, len is 0, d is NULL, or the
  *   domain has no backend.
  */
@@ -115,8 +116,8 @@ IOVAD_API void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t 
  * rte_dev_dma_map(), and after rte_extmem_unregister(), which give no notice. Memory
  * of heaps (rte_malloc_heap_memory_add()) is noticed when it comes and goes.
  * @return 0; -EINVAL d is NULL; -EEXIST the device cannot address what is in use, or
- *   such memory is to be where addresses are in use (the log says which); -EAGAIN no
- *   memory for bookkeeping; -ENOTSUP, -EIO as iovad_map().
+ *   such memory is to be where addresses are in use (the log says which; the rest is
+ *   taken out of circulation); -EAGAIN no memory for bookkeeping; -ENOTSUP, -EIO as iovad_map().
  */
 IOVAD_API int iovad_domain_refresh(struct iovad_domain *d);
 
