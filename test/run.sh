@@ -166,7 +166,11 @@ section_scripts() {
 	tap "$REPO/test/cli/quickstart.sh" "${OPTIONS[@]}"
 }
 
-section_vm() { tap "$REPO/test/vm/test_vm.sh"; }
+section_vm() {
+	build vm "$REPO/build" "${FULL[@]}" -Dbenchmarks=enabled -Db_sanitize=none || return 0
+	tap "$REPO/test/vm/test_vm.sh"
+	tap "$REPO/test/vm/test_domains.sh" "$REPO/build"
+}
 
 run_section() {
 	local passed=$PASSED failed=$FAILED skipped=$SKIPPED start=$SECONDS

@@ -111,8 +111,13 @@ IOVAD_API void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t 
  * Read anew what the backend can address, after a device has joined the
  * container: addresses that it cannot use are taken out of circulation. Also
  * done by iovad_region_add().
- * @return 0; -EINVAL d is NULL; -EEXIST the device cannot address what is in use
- *   (the log says which; the rest is taken out of circulation); -ENOTSUP, -EIO as iovad_map().
+ * With EAL's container it also looks for memory with addresses of its own that EAL
+ * was told of, and keeps off that: to be called after rte_extmem_register(), before
+ * rte_dev_dma_map(), and after rte_extmem_unregister(), which give no notice. Memory
+ * of heaps (rte_malloc_heap_memory_add()) is noticed when it comes and goes.
+ * @return 0; -EINVAL d is NULL; -EEXIST the device cannot address what is in use, or
+ *   such memory is to be where addresses are in use (the log says which; the rest is
+ *   taken out of circulation); -EAGAIN no memory for bookkeeping; -ENOTSUP, -EIO as iovad_map().
  */
 IOVAD_API int iovad_domain_refresh(struct iovad_domain *d);
 
