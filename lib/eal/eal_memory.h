@@ -30,6 +30,9 @@ public:
 	EalMemory(const EalMemory &) = delete;
 	EalMemory &operator=(const EalMemory &) = delete;
 
+	// Whether EAL tells when its memory changes, which it does not with --legacy-mem.
+	bool watching() const { return watching_; }
+
 	// Begins. 0 or an errno, logged.
 	int start();
 	// Looks at all memory anew. 0 or an errno, logged. Not from a memory event callback.

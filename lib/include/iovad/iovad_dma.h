@@ -11,16 +11,22 @@
  *   iovad_va2iova, _iova2va     between the two kinds of address, without a lock
  *
  * Any address and length may be given. Whole granules are mapped, the offset
- * in the granule is kept, and memory that is mapped already for the same use is
- * shared: each iovad_map() wants its iovad_unmap(), and the last one unmaps. A
- * device that may reach a buffer may thus reach what shares granules with it.
+ * in the granule is kept. A device that may reach a buffer may thus reach what
+ * shares granules with it; with granules larger than a page, map only memory of
+ * pages as large. Buffers of exactly the same pages for the same use, and buffers
+ * inside a region, share what is mapped: each iovad_map() wants its iovad_unmap(),
+ * and the last one unmaps.
+ *
+ * With VFIO, mappings end with the last device of the container: remove what was
+ * mapped, and map it again when one has come back.
  *
  * The functions that change mappings work in the process that created the
  * domain; others get -ENOTSUP. They may block: they take the domain's lock
  * for an operation of the tree, and make system calls with VFIO. Lookups work
  * in every process, never block and are safe beside all of these.
  *
- * Not to be called from EAL memory event callbacks.
+ * Not to be called from callbacks of EAL's memory events or of its walks over
+ * memory segments.
  */
 #ifndef IOVAD_DMA_H
 #define IOVAD_DMA_H
