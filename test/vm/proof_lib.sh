@@ -42,7 +42,8 @@ guest() {
 json() {
 	python3 -c 'import json, sys
 with open(sys.argv[1], encoding="utf-8") as file: r = json.load(file)
-print(r)
+json.dump({k: v for k, v in r.items() if k != "runs"}, sys.stdout, indent=1)
+print("\nnot so:", sys.argv[2])
 sys.exit(0 if eval(sys.argv[2]) else 1)' "$WORK/out/$1" "$2"
 }
 

@@ -4,7 +4,7 @@
 # leaves nothing behind: no mapping, no pinned page, no huge page, no file. Prints TAP.
 set -euo pipefail
 
-RUNS=20
+RUNS=${RUNS:-20}
 
 if [ -n "${IOVAD_VM_OUT:-}" ]; then # in the machine: BUILD TIMES
 	exec python3 /iovad/test/vm/guest/restarts.py "$1" "$2"
@@ -22,7 +22,8 @@ check "each run was seen by the kernel, and had its mbufs in the same place" \
 check "the IOMMU refused no access, from boot to end" no_faults
 check "a VFIO container has as many mappings left as before the first" \
 	json restarts.json "r['before']['mappings_left'] == r['after']['mappings_left'] > 60000"
-check "no page is pinned any more" json restarts.json "r['after']['pins'] > 20000 and r['after']['pinned'] == r['before']['pinned'] == 0"
+check "no page is pinned any more" \
+	json restarts.json "r['after']['pins'] > 20000 and r['after']['pinned'] == r['before']['pinned'] == 0"
 check "the huge pages are free as before" \
 	json restarts.json "r['after']['huge_pages'] == r['before']['huge_pages'] > 0"
 check "no file is left behind" json restarts.json "r['after']['files'] == r['before']['files']"
