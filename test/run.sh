@@ -166,10 +166,16 @@ section_scripts() {
 	tap "$REPO/test/cli/quickstart.sh" "${OPTIONS[@]}"
 }
 
+# With the build of "release"; where there is none, it is made.
 section_vm() {
+	local script
 	build vm "$REPO/build" "${FULL[@]}" -Dbenchmarks=enabled -Db_sanitize=none || return 0
 	tap "$REPO/test/vm/test_vm.sh"
-	tap "$REPO/test/vm/test_domains.sh" "$REPO/build"
+	for script in proof_testpmd proof_control proof_restart test_domains l2fwd; do
+		tap "$REPO/test/vm/$script.sh" "$REPO/build"
+	done
+	tap "$REPO/test/vm/record.sh" "$REPO/build/app/perf/iovad-perf"
+	tap "$REPO/test/mempool/devices.sh" "$REPO/build"
 }
 
 run_section() {

@@ -3,10 +3,10 @@
 """An unmodified testpmd forwards between two NICs whose mbufs lie where iovad put them.
 
 Runs on the machine that has the NICs, bound to vfio-pci; run.sh arranges that. Shows rates
-while it runs, then checks witnesses against each other: what the mempool driver says it
-mapped and undid, what the kernel's iommu:map and iommu:unmap events say, the kernel's log of accesses
-that the IOMMU refused, and with --witness each mbuf. Exit status 0: packets went both ways
-and all agree.
+while it runs, then checks witnesses against each other: what the mempool driver and its
+domain say they mapped, what the kernel's iommu:map and iommu:unmap events say, the kernel's
+log of accesses that the IOMMU refused, and with --witness each mbuf. Exit status 0: packets
+went both ways and all agree.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def run(args):
             ports, seconds = forward(pmd, args)
             pmd.end()
         events, lost = trace.read()
-    return judge(args, pmd.lines, ports, seconds, events, lost, (faults, witnesses.fault_count()))
+    return pmd.lines, judge(args, pmd.lines, ports, seconds, events, lost, (faults, witnesses.fault_count()))
 
 
 def judge(args, lines, ports, seconds, events, lost, faults):
@@ -112,8 +112,7 @@ def judge(args, lines, ports, seconds, events, lost, faults):
     problems += witnesses.check_domain(lines, claims)
     problems += witnesses.check_faults(*faults)
     result = {"ports": ports, "seconds": round(seconds, 2),
-              "window": [{"pool": c.pool, "first": f"{c.pages()[0]:#x}", "last": f"{c.pages()[1] - 1:#x}"}
-                         for c in claims],
+              "window": [(f"{c.pages()[0]:#x}", f"{c.pages()[1] - 1:#x}") for c in claims],
               "faults": None if None in faults else faults[1] - faults[0]}
     if args.witness:
         runs, sizes = witnesses.mbufs_in(lines)
@@ -127,16 +126,19 @@ def judge(args, lines, ports, seconds, events, lost, faults):
     return result
 
 
-def show(args, result):
+def show(args, lines, result):
     print("\n  packets (all of the run)")
     for port, c in sorted(result["ports"].items()):
         rx, tx = c.get("RX", 0), c.get("TX", 0)
         print(f"    port {port}:  received {rx:>12,}   sent {tx:>12,}   "
               f"{(rx + tx) / 2 / result['seconds']:>10,.0f} packets/s each way")
     print("\n  the window (iovad)")
-    for w in result["window"]:
-        first, last = int(w["first"], 16), int(w["last"], 16)
-        print(f"    {first:#014x} - {last:#014x}  {w['pool']}, {(last + 1 - first) >> 10:,} KiB of mbufs")
+    for claim in witnesses.claims_in(lines):
+        first, end = claim.pages()
+        print(f"    {first:#014x} - {end - 1:#014x}  {claim.pool}, {(end - first) >> 10:,} KiB of mbufs")
+    for line in lines:
+        if line.startswith("  0x") and "reserved" in line:
+            print("  " + line)
     print(f"\n  limit {args.limit:#x}; accesses the IOMMU refused: {result['faults']}; ", end="")
     if "mbufs" in result:
         print(f"{result['mbufs']:,} mbufs seen; ", end="")
@@ -152,11 +154,11 @@ def show(args, result):
 def main():
     args = parse_arguments()
     try:
-        result = run(args)
+        lines, result = run(args)
     except (Trouble, OSError) as trouble:
         print(f"session.py: {trouble}", file=sys.stderr)
         return 1
-    show(args, result)
+    show(args, lines, result)
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n")
     return 1 if result["problems"] else 0
