@@ -6,6 +6,7 @@
 //   pair            one out, the same one back
 //   bulk:32         32 out in one call, back in one call
 //   touched:32      the same, each object (of a packet's size) written to between
+//   handover        out here, through a ring, back on a second lcore, by 32
 //   ...:cached      with a cache of 512 objects per lcore: the driver is hardly called
 //   ...:two_lcores  while a second lcore does the same with the same pool
 #include "eal_session.h"
@@ -18,6 +19,8 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mempool.h>
+#include <rte_pause.h>
+#include <rte_ring.h>
 
 #include <dlfcn.h>
 
@@ -82,6 +85,42 @@ void add(const std::string &name, const char *driver, rte_mempool *pool, Work wo
 	})->UseManualTime();
 }
 
+void handover(benchmark::State &state, rte_mempool *pool)
+{
+	rte_ring *ring = rte_ring_create("handover", 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (!ring) {
+		state.SkipWithError("rte_ring_create failed");
+		return;
+	}
+	const auto drain = [=] {
+		void *objects[32];
+		const unsigned n = rte_ring_sc_dequeue_burst(ring, objects, 32, nullptr);
+		if (n != 0)
+			rte_mempool_put_bulk(pool, objects, n);
+		return n;
+	};
+	{
+		Neighbour neighbour(drain);
+		Stopwatch watch;
+		int failed = 0;
+		for (auto _ : state)
+			state.SetIterationTime(watch.time(kRound, [&] {
+				void *objects[32];
+				for (unsigned done = 0; done < kRound; done += 32) {
+					failed |= rte_mempool_get_bulk(pool, objects, 32);
+					while (!rte_ring_sp_enqueue_bulk(ring, objects, 32, nullptr))
+						rte_pause();
+				}
+			}));
+		if (failed)
+			state.SkipWithError("a pool had no object left");
+		state.counters["ns"] = watch.ns_per_operation();
+	}
+	while (drain())
+		;
+	rte_ring_free(ring);
+}
+
 void run()
 {
 	if (!dlopen(IOVAD_PLUGIN, RTLD_NOW))
@@ -97,6 +136,10 @@ void run()
 			rte_mempool *pool = pools.emplace_back(make_pool(driver, 64, cache)).get();
 			add("pair" + suffix, driver, pool, pairs_mempool);
 			add("bulk:32" + suffix, driver, pool, bulks_mempool);
+			if (rte_lcore_count() > 1)
+				benchmark::RegisterBenchmark(("handover" + suffix + "/" + driver).c_str(), [=](auto &state) {
+					handover(state, pool);
+				})->UseManualTime();
 			pool = pools.emplace_back(make_pool(driver, kPacketBytes, cache)).get();
 			add("touched:32" + suffix, driver, pool, touched_bulks_mempool);
 		}

@@ -124,13 +124,14 @@ sanitizer_wrapper() {
 	fi
 }
 
+# Without what runs through DPDK's drivers, which are not instrumented.
 sanitized() {
 	local section=$1 dir=$2 wrapper
 	shift 2
 	wrapper=$(sanitizer_wrapper)
 	build "$section" "$dir" "${FULL[@]}" -Doptimization=1 -Dbenchmarks=disabled "$@" || return 0
 	meson_tests "$section" "$dir" --timeout-multiplier 6 ${wrapper:+"$wrapper"} \
-		--no-suite install --no-suite cli
+		--no-suite install --no-suite cli --no-suite examples
 }
 
 section_release() {
@@ -165,19 +166,18 @@ section_scripts() {
 	tap "$REPO/test/cli/quickstart.sh" "${OPTIONS[@]}"
 }
 
-# With the build of "release"; where there is none, as much of it as is needed.
+# With the build of "release"; where there is none, it is made.
 section_vm() {
 	local script
+	build vm "$REPO/build" "${FULL[@]}" -Dbenchmarks=enabled -Db_sanitize=none || return 0
 	tap "$REPO/test/vm/test_vm.sh"
-	say "building $REPO/build"
-	if ! configure "$REPO/build" "${FULL[@]}" -Dbenchmarks=enabled -Db_sanitize=none ||
-		! compile "$REPO/build" proofs; then
-		count_failure vm "the build of what the proofs run failed"
-		return 0
-	fi
-	for script in testpmd control restart; do
-		tap "$REPO/test/vm/proof_$script.sh" "$REPO/build"
+	for script in proof_testpmd proof_control proof_restart test_domains l2fwd; do
+		tap "$REPO/test/vm/$script.sh" "$REPO/build"
 	done
+	tap "$REPO/test/vm/record.sh" "$REPO/build/app/perf/iovad-perf"
+	# shellcheck disable=SC2016 # for the machine
+	tap "$REPO/test/vm/run.sh" -- bash -c \
+		'exec bash "$IOVAD_VM_TREE/test/mempool/devices.sh" "$IOVAD_VM_TREE/build/lib/mempool/librte_mempool_iovad.so"'
 }
 
 run_section() {

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h> /* DPDK's headers need ssize_t */
 
 #include <iovad/iovad_ethdev.h>
 #include <rte_ether.h>

@@ -67,7 +67,7 @@ static int make_buffers(struct memory *m)
 		return failed("no memory for frames", -ret, "");
 	}
 	m->buffers = buffers;
-	printf("frames: %u KiB of malloc() at %p, for devices at 0x%" PRIx64 "\n",
+	printf("frames: %u KiB of malloc(), %p, for devices at 0x%" PRIx64 "\n",
 	       PORTS * SLOTS * SLOT_BYTES / 1024, (void *)buffers, iova);
 	return 0;
 }

@@ -28,9 +28,9 @@ void dump_range(const iovad_domain &d, const Extent &e, FILE *out)
 	std::fprintf(out, "  0x%012" PRIx64 " - 0x%012" PRIx64 "  ", g.bytes(e.start), g.bytes(e.end) - 1);
 	dump_size(g.bytes(e.end - e.start), out);
 	std::fprintf(out, "  %s", iovad::core::is_live(e.value) ? "live" : "reserved");
-	// The mapping may begin behind the range: see Mapper::allocate().
+	// The mapping may begin behind the range, see Mapper::allocate(), or end before it.
 	iovad::core::Mapping m;
-	if (d.mappings && d.mappings->find_iova(g.bytes(e.end) - 1, 1, m))
+	if (d.mappings && (d.mappings->find_iova(g.bytes(e.start), 1, m) || d.mappings->find_iova(g.bytes(e.end) - 1, 1, m)))
 		std::fprintf(out, "  -> %p, %s%s", reinterpret_cast<void *>(m.va), m.dir & 1 ? "r" : "",
 			     m.dir & 2 ? "w" : "");
 	std::fputc('\n', out);

@@ -43,8 +43,24 @@ namespace {
 	return negative_errno(status);
 }
 
+// What iovad_map() took goes back by iovad_unmap() only. Padding may lie before a mapping, and
+// a block may be longer.
+bool is_mapped(const iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	iovad::core::Mapping m;
+	return d->mappings && len != 0 &&
+	       (d->mappings->find_iova(iova, 1, m) || d->mappings->find_iova(iova + (len - 1), 1, m));
+}
+
 [[gnu::noinline]] int free_slow(iovad_domain *d, const rte_iova_t *iovas, uint64_t len, unsigned n)
 {
+	for (unsigned i = 0; i < n; ++i) {
+		if (is_mapped(d, iovas[i], len)) [[unlikely]] {
+			IOVAD_LOG(ERR, "%s: free of 0x%" PRIx64 ", %" PRIu64 " bytes, which is mapped: use "
+				  "iovad_unmap()", d->shared->name, iovas[i], len);
+			return -EBUSY;
+		}
+	}
 	const Status status = d->core.free_bulk(rte_lcore_id(), iovas, len, n);
 	return status == Status::ok ? 0 : bad_free(d, status, n != 0 ? iovas[0] : 0, len);
 }
@@ -122,9 +138,7 @@ int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	if (!d)
 		return -EINVAL;
-	// What is mapped is at the end of its range: padding may be in front of it.
-	iovad::core::Mapping m;
-	if (d->mappings && len != 0 && d->mappings->find_iova(iova + (len - 1), 1, m))
+	if (is_mapped(d, iova, len))
 		return -EBUSY;
 	const Status status = d->core.free_range(iova, len);
 	return status == Status::ok ? 0 : bad_free(d, status, iova, len);

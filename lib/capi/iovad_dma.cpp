@@ -31,7 +31,7 @@ int iovad_region_remove(struct iovad_domain *d, void *va, uint64_t len)
 	return d && va ? iovad::eal::remove_region(*d, va, len) : -EINVAL;
 }
 
-int iovad_domain_refresh(struct iovad_domain *d) { return d ? iovad::eal::refresh(*d) : -EINVAL; }
+int iovad_domain_refresh(struct iovad_domain *d) { return d ? iovad::eal::refresh_all(*d) : -EINVAL; }
 
 rte_iova_t iovad_va2iova(struct iovad_domain *d, const void *va, uint64_t len)
 {

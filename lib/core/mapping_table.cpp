@@ -198,9 +198,11 @@ MappingRecord *MappingTable::record_at(uint64_t iova)
 
 MappingRecord *MappingTable::shareable(uint64_t va, uint64_t len, uint32_t dir, uint64_t limit)
 {
-	const auto fits = [=](const MappingRecord &r) {
+	const auto fits = [=, this](const MappingRecord &r) {
 		const Mapping m = r.mapping();
-		return m.holds_va(va, len) && (dir & ~m.dir) == 0 && m.iova + (va - m.va) + (len - 1) <= limit;
+		const bool same = m.va == va && m.len == len && m.dir == dir && shift_ == kPageShift;
+		const bool in_region = r.region && m.holds_va(va, len) && (dir & ~m.dir) == 0;
+		return (same || in_region) && m.iova + (va - m.va) + (len - 1) <= limit;
 	};
 	for (const uint64_t address : {va, va + len - 1}) {
 		const PageIndex::Entry e = by_va_.find(first_page(address));

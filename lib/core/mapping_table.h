@@ -94,7 +94,11 @@ public:
 	void give_back(MappingRecord *record);
 
 	MappingRecord *record_at(uint64_t iova);
-	// One that holds [va, va + len), allows dir, ends at or below the limit.
+	// One that [va, va + len) may share: a region that holds it and allows dir, or a mapping
+	// of exactly these pages for dir. Not a larger one, nor larger granules: some page of it
+	// might belong to nobody any more when its mapper is done, be given back, and come again as
+	// other memory, while the mapping, kept by who shares it, still leads to the old. In either
+	// case what is shared ends at or below the limit.
 	MappingRecord *shareable(uint64_t va, uint64_t len, uint32_t dir, uint64_t limit);
 
 	uint32_t live() const { return live_; }  // records in use
@@ -110,6 +114,7 @@ public:
 	Counters counters;
 
 private:
+	static constexpr unsigned kPageShift = 12;  // what owners of memory give back at least
 	static constexpr unsigned kBuckets = 256, kBucketShift = 21;
 
 	// An index's entry: generation << 32 | (record + 1) << 1.

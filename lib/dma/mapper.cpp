@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "dma/prefault.h"
 
 namespace iovad::dma {
 
@@ -21,6 +20,14 @@ constexpr unsigned kTablesAtOnce = 64;
 void count(std::atomic<uint64_t> &counter, uint64_t n = 1) { counter.fetch_add(n, std::memory_order_relaxed); }
 
 Outcome outcome(Status status, const char *advice = "") { return {status, 0, advice}; }
+
+// What a backend throws (no memory, for what it says of a failure) must not skip the undoing.
+template <class Call> Outcome guarded(Call call)
+try {
+	return call();
+} catch (...) {
+	return outcome(Status::no_memory, "no memory in the backend");
+}
 
 }  // namespace
 
@@ -39,7 +46,7 @@ Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit
 		return {};
 	// Pages that a device writes become the program's own when they are pinned.
 	if (dir == kToDevice && backend_->pins_memory())
-		prefault(va, len, false);
+		prefault(va, len, false, helpers_);
 	MappingRecord *record;
 	return map_new(lcore, m, limit, dir, Kind::buffer, record, iova);
 }
@@ -102,7 +109,7 @@ Outcome Mapper::bring_in(const Memory &m, uint32_t dir)
 {
 	if (!backend_->pins_memory())
 		return {};
-	const int error = prefault(reinterpret_cast<void *>(m.va), m.len, (dir & kFromDevice) != 0);
+	const int error = prefault(reinterpret_cast<void *>(m.va), m.len, (dir & kFromDevice) != 0, helpers_);
 	if (error == 0)
 		return {};
 	return {Status::bad_memory, error, "the memory is not there, or devices are to write to what is read-only"};
@@ -168,7 +175,7 @@ Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_
 		return outcome(status);
 	}
 	record->installed = kind == Kind::installed_region;
-	if (const Outcome o = record->installed ? Outcome{} : install(first, m.va, m.len, dir); !o.ok()) {
+	if (const Outcome o = record->installed ? probe(first, m.va, m.len, dir) : install(first, m.va, m.len, dir); !o.ok()) {
 		deallocate(lcore, *record, first, m.len);
 		give_back(record);
 		return o;
@@ -264,7 +271,9 @@ void Mapper::deallocate(unsigned lcore, const MappingRecord &r, uint64_t iova, u
 // Where a limit of the backend was hit, what waits for being unmapped goes first.
 Outcome Mapper::install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
 {
-	const auto try_once = [&] { return backend_->map(iova, reinterpret_cast<void *>(va), len, dir); };
+	const auto try_once = [&] {
+		return guarded([&] { return backend_->map(iova, reinterpret_cast<void *>(va), len, dir); });
+	};
 	Outcome o = try_once();
 	if ((o.status == Status::no_space || o.status == Status::no_memory) && flush())
 		o = try_once();
@@ -272,11 +281,21 @@ Outcome Mapper::install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
 	return o;
 }
 
+// Whether somebody else can install it there: who does may take a collision for success.
+Outcome Mapper::probe(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
+{
+	const Outcome o = install(iova, va, len, dir);
+	if (!o.ok())
+		return o;
+	count(table_.counters.unmaps);
+	return guarded([&] { return backend_->unmap(iova, len); });
+}
+
 Outcome Mapper::tear_down(unsigned lcore, MappingRecord *record)
 {
 	const Mapping m = record->mapping();
 	if (!record->installed) {
-		const Outcome o = backend_->unmap(m.iova, m.len);
+		const Outcome o = guarded([&] { return backend_->unmap(m.iova, m.len); });
 		if (!o.ok()) {
 			count(table_.counters.errors);
 			quarantine(record);

@@ -21,6 +21,7 @@
 #include "core/domain.h"
 #include "core/mapping_table.h"
 #include "dma/backend.h"
+#include "dma/prefault.h"
 
 namespace iovad::dma {
 
@@ -53,6 +54,9 @@ public:
 
 	Backend &backend() { return *backend_; }
 
+	// CPUs for threads that help to fault memory in; all unless set, before the first map.
+	void set_helpers(const cpu_set_t &cpus) { helpers_ = cpus; }
+
 private:
 	// Whole granules around the caller's memory.
 	struct Memory {
@@ -69,6 +73,7 @@ private:
 	void give_back(core::MappingRecord *record);
 	Status allocate(unsigned lcore, const Memory &m, uint64_t limit, core::MappingRecord &r, uint64_t &iova);
 	void deallocate(unsigned lcore, const core::MappingRecord &r, uint64_t iova, uint64_t len);
+	Outcome probe(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir);
 	Outcome install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir);
 	Outcome tear_down(unsigned lcore, core::MappingRecord *record);
 	void quarantine(core::MappingRecord *record);
@@ -79,6 +84,7 @@ private:
 	core::MappingTable &table_;
 	std::unique_ptr<Backend> backend_;
 	TableSource tables_;
+	cpu_set_t helpers_ = every_cpu();
 	std::atomic<uint64_t> page_sizes_ = 0;
 
 	struct Region {

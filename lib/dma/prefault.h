@@ -5,13 +5,18 @@
 
 #include <cstdint>
 
+#include <sched.h>
+
 namespace iovad::dma {
+
+cpu_set_t every_cpu();
 
 // Faults in whatever of [va, va + len) is not there, as the program's own memory that it can
 // write without getting another page; where it may only be read and devices do not write,
 // for reading.
 // 0, or the errno: EFAULT or ENOMEM where there is no such memory. Memory that cannot be
 // prefaulted, or a kernel before 5.14, is not an error: whoever pins it will see.
-int prefault(const void *va, uint64_t len, bool device_writes);
+// helpers: the CPUs on which threads may help the caller; leave out those of busy lcores.
+int prefault(const void *va, uint64_t len, bool device_writes, const cpu_set_t &helpers);
 
 }  // namespace iovad::dma

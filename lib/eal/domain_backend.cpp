@@ -27,6 +27,7 @@ int open_vfio(const iovad_domain_conf &conf, OpenBackend &out)
 	std::unique_ptr<dma::VfioType1> vfio;
 	if (const dma::Outcome o = dma::VfioType1::open(fd, dma::FdOwner::caller, vfio); !o.ok())
 		return log_outcome(conf.name, "the VFIO container cannot be used", o);
+	out.container_fd = fd;
 	out.of_eal = fd == of_eal;
 	out.backend = std::move(vfio);
 	return 0;

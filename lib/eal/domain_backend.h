@@ -12,6 +12,7 @@ namespace iovad::eal {
 struct OpenBackend {
 	std::unique_ptr<dma::Backend> backend;  // null with IOVAD_BACKEND_NONE
 	dma::Info info;
+	int container_fd = -1;  // VFIO
 	bool of_eal = false;  // it is EAL's default container: EAL maps in it too
 };
 

@@ -51,10 +51,14 @@ struct iovad_domain {
 	iovad_domain *next = nullptr;  // in this process's list
 
 	// Of the process that created the domain, and with a backend.
+	int container_fd = -1;  // VFIO
 	std::unique_ptr<iovad::eal::TableMemory> tables;
 	std::unique_ptr<iovad::dma::Mapper> mapper;
 	std::unique_ptr<iovad::eal::EalMemory> eal_memory;
 };
 
 // Inlined code in programs reads Domain::hot_ at its front.
-static_assert(std::is_standard_layout_v<iovad_domain>);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+static_assert(offsetof(iovad_domain, core) == 0);
+#pragma GCC diagnostic pop

@@ -179,6 +179,21 @@ void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const
 							      config.geometry);
 }
 
+// Where no lcore of this process runs: threads that help with the slow work run there.
+cpu_set_t cpus_without_lcores()
+{
+	cpu_set_t cpus = dma::every_cpu();
+	unsigned lcore;
+	RTE_LCORE_FOREACH(lcore) {
+		const rte_cpuset_t busy = rte_lcore_cpuset(lcore);
+		for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+			if (CPU_ISSET(cpu, &busy))
+				CPU_CLR(cpu, &cpus);
+		}
+	}
+	return cpus;
+}
+
 // What devices cannot address, and what EAL uses, is kept out of circulation first.
 int start_mapping(iovad_domain &d, const iovad_domain_conf &conf, OpenBackend open)
 try {
@@ -187,6 +202,8 @@ try {
 	d.tables = std::make_unique<TableMemory>(conf.socket_id);
 	d.mapper = std::make_unique<dma::Mapper>(d.core, *d.mappings, std::move(open.backend),
 						 [tables = d.tables.get()](unsigned n) { return tables->take(n); });
+	d.mapper->set_helpers(cpus_without_lcores());
+	d.container_fd = open.container_fd;
 	if (const int error = refresh(d))
 		return -error;
 	if (!open.of_eal)
@@ -195,6 +212,22 @@ try {
 	return d.eal_memory->start();
 } catch (const std::bad_alloc &) {
 	return ENOMEM;
+}
+
+// With handles_mutex held. Two domains would hand out the same addresses of one container.
+bool overlaps(const iovad_domain_conf &conf, const core::Geometry &g, int container_fd)
+{
+	for (const iovad_domain *d = handles; container_fd >= 0 && d; d = d->next) {
+		const core::Geometry &other = d->core.geometry();
+		if (d->container_fd != container_fd || g.first_byte() > other.last_byte() ||
+		    other.first_byte() > g.last_byte())
+			continue;
+		IOVAD_LOG(ERR, "%s: domain %s has 0x%" PRIx64 " - 0x%" PRIx64 " of the same VFIO container: give each a "
+			  "window of its own (iova_first, iova_last)", conf.name, d->shared->name, other.first_byte(),
+			  other.last_byte());
+		return true;
+	}
+	return false;
 }
 
 constexpr unsigned kLeaksShown = 8;
@@ -229,6 +262,8 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	if (const int error = complete_conf(conf, open.backend ? &open.info : nullptr, config))
 		return fail(error);
 	std::lock_guard guard(handles_mutex);
+	if (overlaps(conf, config.geometry, open.container_fd))
+		return fail(EEXIST);
 	const rte_memzone *zone = reserve_memzone(conf, Layout(conf, config).bytes);
 	if (!zone)
 		return nullptr;
@@ -266,6 +301,8 @@ iovad_domain *lookup_domain(const char *name)
 	auto *shared = static_cast<SharedDomain *>(zone->addr);
 	// Acquire pairs with the release in create_domain().
 	const uint64_t magic = std::atomic_ref(shared->magic).load(std::memory_order_acquire);
+	if (magic == 0)  // it is being made, or destroyed
+		return fail(ENOENT);
 	if (magic != SharedDomain::kMagic || zone->len < shared->bytes) {
 		IOVAD_LOG(ERR, "%s: made by another version of iovad", name);
 		return fail(EPROTO);

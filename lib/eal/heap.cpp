@@ -14,7 +14,9 @@
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
+#include <rte_vfio.h>
 
+#include "dma/vfio/vfio_type1.h"
 #include "eal/log.h"
 #include "eal/mapping.h"
 #include "iovad/iovad_ethdev.h"
@@ -90,7 +92,23 @@ struct Heap {
 namespace {
 
 std::mutex mutex;
-std::vector<std::unique_ptr<Heap>> heaps;  // of this process
+// Of this process. Never destroyed: when the process ends, its lcores may still use them.
+auto &heaps = *new std::vector<std::unique_ptr<Heap>>;
+
+// EAL maps external memory in its own container, when it hears of it.
+bool eal_maps(const iovad_domain &d) { return d.eal_memory && d.eal_memory->watching(); }
+
+// It does so for heaps of other domains too, at addresses that mean nothing there.
+bool elsewhere(const iovad_domain &d, const char *name)
+{
+	const int fd = rte_vfio_get_container_fd();
+	std::unique_ptr<dma::VfioType1> vfio;
+	if (d.eal_memory || fd < 0 || !dma::VfioType1::open(fd, dma::FdOwner::caller, vfio).ok())
+		return false;
+	IOVAD_LOG(ERR, "%s: EAL would map this heap in its own VFIO container too, at the addresses of domain %s: "
+		  "make it in a domain of EAL's container (container_fd -1)", name, d.shared->name);
+	return true;
+}
 
 int add_memory(Heap &heap)
 {
@@ -101,6 +119,28 @@ int add_memory(Heap &heap)
 				       static_cast<unsigned>(iovas.size()), heap.page_size) != 0)
 		return -rte_errno;
 	heap.has_memory = true;
+	return 0;
+}
+
+// EAL maps each page while the memory is added, and does not say whether it could. Where it
+// did, nobody else can.
+int check_mapped(const Heap &heap)
+{
+	if (!eal_maps(heap.domain))
+		return 0;
+	dma::Backend &backend = heap.domain.mapper->backend();
+	for (uint64_t offset = 0; offset < heap.len; offset += heap.page_size) {
+		const dma::Outcome o = backend.map(heap.iova + offset, static_cast<char *>(heap.pages.va()) + offset,
+						   heap.page_size, dma::kBidirectional);
+		if (o.status == core::Status::exists)
+			continue;
+		if (o.ok())
+			backend.unmap(heap.iova + offset, heap.page_size);
+		IOVAD_LOG(ERR, "%s: EAL could not map it for devices, see above: each of its %llu pages is a mapping. "
+			  "Their number is limited (vfio_iommu_type1.dma_entry_limit), and so is locked memory (ulimit -l)",
+			  heap.name, static_cast<unsigned long long>(heap.len / heap.page_size));
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -135,7 +175,7 @@ try {
 	}
 	if (len == 0 || len % page != 0 || std::strlen(name) > IOVAD_HEAP_NAME_MAX)
 		return -EINVAL;
-	if (!d.mapper)
+	if (!d.mapper || elsewhere(d, name))
 		return -ENOTSUP;
 	std::lock_guard guard(mutex);
 	heaps.reserve(heaps.size() + 1);
@@ -146,13 +186,15 @@ try {
 		return -ENOMEM;
 	}
 	if (const int error = add_region(d, heap->pages.va(), len, limit, dma::kBidirectional, heap->iova,
-					 d.eal_memory ? dma::Installer::other : dma::Installer::us))
+					 eal_maps(d) ? dma::Installer::other : dma::Installer::us))
 		return error;
 	heap->mapped = true;
 	if (rte_malloc_heap_create(heap->name) != 0)
 		return -rte_errno;
 	heap->exists = true;
 	if (const int error = add_memory(*heap))
+		return error;
+	if (const int error = check_mapped(*heap))
 		return error;
 	heaps.push_back(std::move(heap));
 	return 0;

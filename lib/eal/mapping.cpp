@@ -84,4 +84,13 @@ int refresh(iovad_domain &d)
 	});
 }
 
+// Not part of refresh(), which add_region() calls: it takes EAL's lock of its memory, and
+// regions may be added while that is held.
+int refresh_all(iovad_domain &d)
+{
+	const int error = refresh(d);
+	const int of_eal = d.eal_memory ? -d.eal_memory->refresh() : 0;
+	return error ? error : of_eal;
+}
+
 }  // namespace iovad::eal

@@ -13,5 +13,7 @@ int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t
 	       dma::Installer installer = dma::Installer::us);
 int remove_region(iovad_domain &d, void *va, uint64_t len);
 int refresh(iovad_domain &d);
+// And EAL's memory.
+int refresh_all(iovad_domain &d);
 
 }  // namespace iovad::eal

@@ -75,7 +75,7 @@ int choose_backend(BackendChoice choice, iovad_backend &out)
 		const std::string driver = kernel_driver(device);
 		if (reaches(driver, out))
 			continue;
-		MEMPOOL_LOG(ERR, "device %s (kernel driver: %s) would take addresses of backend=%s for physical ones and "
+		MEMPOOL_LOG(ERR, "device %s (kernel driver: %s) cannot be given addresses of backend=%s: it would read and "
 			    "write anywhere. Bind it to vfio-pci, with an IOMMU and not in no-IOMMU mode, and use "
 			    "backend=auto or vfio; or keep it from this process (-b %s), or use another mempool driver",
 			    rte_dev_name(device), driver.empty() ? "none" : driver.c_str(),

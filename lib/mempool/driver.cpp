@@ -3,16 +3,17 @@
 // iovad domain. For applications that are not rebuilt: testpmd -d librte_mempool_iovad.so
 // --mbuf-pool-ops-name=iovad. Settings: settings.h.
 //
-// Free objects lie in an rte_ring, which pool_data points to, as in DPDK's own ring driver:
-// get and put touch nothing else, and work in secondary processes.
+// pool_data points to the free objects: get and put touch nothing else, and work in
+// secondary processes.
 #include <cerrno>
 #include <cstdio>
 
 #include <rte_common.h>
 #include <rte_errno.h>
+#include <rte_lcore.h>
 #include <rte_mempool.h>
-#include <rte_ring.h>
 
+#include "mempool/free_objects.h"
 #include "mempool/log.h"
 #include "mempool/pools.h"
 #include "mempool/stock_drivers.h"
@@ -21,46 +22,34 @@ namespace iovad::mempool {
 
 namespace {
 
-rte_ring *ring_of(const rte_mempool *pool) { return static_cast<rte_ring *>(pool->pool_data); }
+FreeObjects *objects_of(const rte_mempool *pool) { return static_cast<FreeObjects *>(pool->pool_data); }
 
 int enqueue(rte_mempool *pool, void *const *objects, unsigned n)
 {
-	return rte_ring_enqueue_bulk(ring_of(pool), objects, n, nullptr) == 0 ? -ENOBUFS : 0;
+	return objects_of(pool)->put(rte_lcore_id(), objects, n) ? 0 : -ENOBUFS;
 }
 
 int dequeue(rte_mempool *pool, void **objects, unsigned n)
 {
-	return rte_ring_dequeue_bulk(ring_of(pool), objects, n, nullptr) == 0 ? -ENOBUFS : 0;
+	return objects_of(pool)->get(rte_lcore_id(), objects, n) ? 0 : -ENOBUFS;
 }
 
-unsigned count(const rte_mempool *pool) { return rte_ring_count(ring_of(pool)); }
-
-int create_ring(rte_mempool *pool)
-{
-	char name[RTE_RING_NAMESIZE];
-	if (std::snprintf(name, sizeof name, RTE_MEMPOOL_MZ_FORMAT, pool->name) >= static_cast<int>(sizeof name))
-		return -ENAMETOOLONG;
-	unsigned flags = RING_F_EXACT_SZ;
-	flags |= pool->flags & RTE_MEMPOOL_F_SP_PUT ? RING_F_SP_ENQ : 0;
-	flags |= pool->flags & RTE_MEMPOOL_F_SC_GET ? RING_F_SC_DEQ : 0;
-	pool->pool_data = rte_ring_create(name, pool->size, pool->socket_id, flags);
-	return pool->pool_data ? 0 : -rte_errno;
-}
+unsigned count(const rte_mempool *pool) { return objects_of(pool)->count(); }
 
 int alloc(rte_mempool *pool)
 {
 	if (const int error = open_pool(pool))
 		return error;
-	const int error = create_ring(pool);
-	if (error != 0)
+	pool->pool_data = FreeObjects::create(pool->size, pool->socket_id);
+	if (!pool->pool_data)
 		close_pool(pool);
-	return error;
+	return pool->pool_data ? 0 : -ENOMEM;
 }
 
 void free(rte_mempool *pool)
 {
 	close_pool(pool);
-	rte_ring_free(ring_of(pool));
+	FreeObjects::destroy(objects_of(pool));
 }
 
 // The address that EAL has for this memory is not the one that devices are to use.

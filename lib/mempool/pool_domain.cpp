@@ -93,8 +93,9 @@ void release_domain(PoolDomain *domain)
 {
 	if (--domain->pools != 0)
 		return;
-	if (domain->created)
-		iovad_domain_destroy(domain->handle);  // says in the log what is still in use
+	// Where something is still in use, as the log says, the next pool finds it as it is.
+	if (domain->created && iovad_domain_destroy(domain->handle) != 0)
+		return;
 	domains.remove_if([=](const PoolDomain &d) { return &d == domain; });
 }
 

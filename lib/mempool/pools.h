@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What this process knows of its pools beyond the ring of free objects, which is all that
+// What this process knows of its pools beyond the free objects, which is all that
 // the data path needs.
 #pragma once
 

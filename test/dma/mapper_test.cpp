@@ -142,16 +142,29 @@ TEST_F(MapperTest, SharesThePageWithWhatIsInIt)
 	rig.expect_empty();
 }
 
-TEST_F(MapperTest, SharesWhatContainsIt)
+// Its pages may come again as other memory, which must not find the old translation.
+TEST_F(MapperTest, WhatABufferInsideAnotherKeepsIsItsOwn)
 {
 	const uint64_t all = rig.mapped(kMemory, 8 * k4K), part = rig.mapped(kMemory + 3 * k4K + 7, k4K);
-	EXPECT_EQ(all + 3 * k4K + 7, part);
-	EXPECT_EQ(1u, rig.soft->stats().mappings);
-	// Whoever mapped all of it goes first.
+	EXPECT_EQ(2u, rig.soft->stats().mappings);
 	EXPECT_EQ(Status::ok, rig.unmap(all, 8 * k4K));
+	EXPECT_FALSE(rig.soft->translate(all, 8 * k4K, Access::read));
 	EXPECT_TRUE(rig.reaches(part, kMemory + 3 * k4K + 7, k4K, 3));
 	EXPECT_EQ(Status::not_found, rig.unmap(all, 8 * k4K));
 	EXPECT_EQ(Status::ok, rig.unmap(part, k4K));
+	rig.expect_empty();
+}
+
+TEST_F(MapperTest, ARegionIsSharedByWhatItHolds)
+{
+	uint64_t region;
+	ASSERT_TRUE(rig.mapper.add_region(at(kMemory), 8 * k4K, kNoLimit, 3, region).ok());
+	const uint64_t part = rig.mapped(kMemory + 3 * k4K + 7, k4K, kToDevice);
+	EXPECT_EQ(region + 3 * k4K + 7, part);
+	EXPECT_EQ(1u, rig.soft->stats().mappings);
+	EXPECT_EQ(Status::busy, rig.mapper.remove_region(at(kMemory), 8 * k4K).status);
+	EXPECT_EQ(Status::ok, rig.unmap(part, k4K));
+	EXPECT_TRUE(rig.mapper.remove_region(at(kMemory), 8 * k4K).ok());
 	rig.expect_empty();
 }
 

@@ -61,9 +61,9 @@ TEST(Prefault, BringsInTheWholePagesAndNoOthers)
 	if (!kernel_populates())
 		GTEST_SKIP() << "the kernel has no MADV_POPULATE_WRITE";
 	const Memory m(16 * kPage);
-	EXPECT_EQ(0, prefault(m.at(2 * kPage + 5), kPage, true));
+	EXPECT_EQ(0, prefault(m.at(2 * kPage + 5), kPage, true, every_cpu()));
 	EXPECT_EQ(2u, m.resident());
-	EXPECT_EQ(0, prefault(m.at(4 * kPage), 1, true));
+	EXPECT_EQ(0, prefault(m.at(4 * kPage), 1, true, every_cpu()));
 	EXPECT_EQ(3u, m.resident());
 }
 
@@ -74,7 +74,7 @@ TEST(Prefault, MemoryThatDevicesOnlyReadIsTheProgramsOwn)
 		GTEST_SKIP() << "the kernel has no MADV_POPULATE_WRITE";
 	constexpr long kPages = 64;
 	const Memory m(kPages * kPage);
-	EXPECT_EQ(0, prefault(m.at(0), kPages * kPage, false));
+	EXPECT_EQ(0, prefault(m.at(0), kPages * kPage, false, every_cpu()));
 	rusage before, after;
 	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &before));
 	for (long i = 0; i < kPages; ++i)
@@ -92,22 +92,22 @@ TEST(Prefault, LargeMemoryByThreads)
 	const Memory m(bytes + 2 * kPage);
 	cpu_set_t before, after;
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof before, &before));
-	EXPECT_EQ(0, prefault(m.at(kPage), bytes, true));
+	EXPECT_EQ(0, prefault(m.at(kPage), bytes, true, every_cpu()));
 	EXPECT_EQ(bytes / kPage, m.resident());
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof after, &after));
 	EXPECT_TRUE(CPU_EQUAL(&before, &after)) << "the caller stays where it was";
-	EXPECT_EQ(0, prefault(m.at(kPage), bytes, true)) << "again";
+	EXPECT_EQ(0, prefault(m.at(kPage), bytes, true, every_cpu())) << "again";
 }
 
 TEST(Prefault, MemoryThatIsNotThere)
 {
 	if (!kernel_populates())
 		GTEST_SKIP() << "the kernel has no MADV_POPULATE_WRITE";
-	EXPECT_NE(0, prefault(reinterpret_cast<void *>(kPage), kPage, true));
+	EXPECT_NE(0, prefault(reinterpret_cast<void *>(kPage), kPage, true, every_cpu()));
 	// A hole in one chunk of several.
 	const Memory m(3 * kChunk);
 	ASSERT_EQ(0, munmap(m.at(kChunk + kPage), kPage));
-	const int error = prefault(m.at(0), 3 * kChunk, false);
+	const int error = prefault(m.at(0), 3 * kChunk, false, every_cpu());
 	EXPECT_TRUE(error == ENOMEM || error == EFAULT) << error;
 }
 
@@ -115,8 +115,8 @@ TEST(Prefault, MemoryThatIsNotThere)
 TEST(Prefault, ReadOnlyMemory)
 {
 	const Memory m(kPage, PROT_READ);
-	EXPECT_EQ(0, prefault(m.at(0), kPage, false));
-	const int error = prefault(m.at(0), kPage, true);
+	EXPECT_EQ(0, prefault(m.at(0), kPage, false, every_cpu()));
+	const int error = prefault(m.at(0), kPage, true, every_cpu());
 	EXPECT_TRUE(error == 0 || error == EFAULT) << error;
 }
 

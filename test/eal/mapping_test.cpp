@@ -76,6 +76,21 @@ protected:
 	TestDomain d{soft_conf()};
 };
 
+// Where nothing is cached every free is looked at.
+TEST_F(MappingApi, AMappedAddressIsNotFreedByOtherMeans)
+{
+	TestDomain debug{soft_conf(0, 0, IOVAD_DOMAIN_F_DEBUG)};
+	for (const uint64_t pages : {1, 3}) {
+		rte_iova_t iova;
+		ASSERT_EQ(0, iovad_map(debug, va(0), pages * kPage, kNoLimit, IOVAD_BIDIRECTIONAL, &iova));
+		EXPECT_EQ(-EBUSY, iovad_free(debug, iova, pages * kPage));
+		EXPECT_EQ(-EBUSY, iovad_free_bulk(debug, &iova, pages * kPage, 1));
+		EXPECT_EQ(-EBUSY, iovad_free_range(debug, iova, 4 * kPage));
+		EXPECT_EQ(va(0), iovad_iova2va(debug, iova, pages * kPage));
+		EXPECT_EQ(0, iovad_unmap(debug, iova, pages * kPage));
+	}
+}
+
 TEST_F(MappingApi, MapsLooksUpAndUnmaps)
 {
 	for (const uint64_t len : {uint64_t{1}, kPage, 3 * kPage + 1, 3 * k2MiB}) {

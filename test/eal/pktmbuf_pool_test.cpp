@@ -279,7 +279,7 @@ TEST_F(ScatteredPktmbufPool, NoMemory)
 TEST(PktmbufPool, TooManyMbufs)
 {
 	SoftDomain d;
-	expect_not_created(d, ENOMEM, "pool", kLimit32, {.n = 20000000});
+	expect_not_created(d, ENOMEM, "pool", kLimit32, {.n = 200000000});
 }
 
 TEST(PktmbufPool, LimitTooSmall)

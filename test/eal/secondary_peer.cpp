@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
 
 #include "iovad/iovad_dma.h"
 
@@ -36,6 +39,10 @@ public:
 		if (verb == "lookup" || verb == "create") {
 			words >> name;
 			return std::to_string(verb == "lookup" ? lookup(name) : create(name));
+		}
+		if (verb == "mbufs" || verb == "hold" || verb == "send") {
+			words >> name >> a;
+			return std::to_string(with_mbufs(verb, name, a));
 		}
 		words >> a >> b;
 		if (verb == "alloc") {
@@ -100,10 +107,48 @@ private:
 		return 0;
 	}
 
+	// Each must have the address that the domain says.
+	int with_mbufs(const std::string &verb, const std::string &pool_name, uint64_t count)
+	{
+		rte_mempool *pool = rte_mempool_lookup(pool_name.c_str());
+		std::vector<rte_mbuf *> mbufs(count);
+		if (!pool)
+			return -ENOENT;
+		if (rte_pktmbuf_alloc_bulk(pool, mbufs.data(), static_cast<unsigned>(count)) != 0)
+			return -ENOMEM;
+		int rc = 0;
+		for (rte_mbuf *m : mbufs) {
+			if (m->buf_iova != iovad_va2iova(d_, m->buf_addr, m->buf_len) ||
+			    iovad_iova2va(d_, m->buf_iova, m->buf_len) != m->buf_addr)
+				rc = -EFAULT;
+		}
+		if (verb == "mbufs")
+			rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(count));
+		if (verb == "send")
+			send(mbufs);
+		return rc;
+	}
+	static void send(std::vector<rte_mbuf *> &mbufs)
+	{
+		for (size_t i = 0; i < mbufs.size(); ++i)
+			write_test_frame(rte_pktmbuf_append(mbufs[i], kTestFrameBytes), static_cast<uint32_t>(i));
+		for (size_t sent = 0; sent < mbufs.size();)
+			sent += rte_eth_tx_burst(0, 0, mbufs.data() + sent, static_cast<uint16_t>(mbufs.size() - sent));
+	}
+
 	iovad_domain *d_ = nullptr;
 };
 
 }  // namespace
+
+void write_test_frame(char *frame, uint32_t number)
+{
+	std::memset(frame, 0xff, 6);  // to all
+	std::memset(frame + 6, 2, 6);
+	std::memset(frame + 12, 0x88, 2);
+	for (unsigned i = 14; i < kTestFrameBytes; ++i)
+		frame[i] = static_cast<char>(number + i);
+}
 
 Peer::Peer(const std::string &prefix)
 {

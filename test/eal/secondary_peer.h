@@ -5,15 +5,22 @@
 //   fill LEN COUNT    detach            verify            refresh
 //   map VA LEN        unmap IOVA LEN    region VA LEN     unregion VA LEN
 //   va2iova VA LEN    iova2va IOVA LEN
+//   mbufs POOL COUNT  hold POOL COUNT   send POOL COUNT
 //
+// The last three take mbufs out of a pool, check their addresses, and give them back, keep
+// them, or send them through port 0 as frames of write_test_frame().
 // The answer is a line too: 0 or a negative errno, and where there is one the address.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <sys/types.h>
 
 namespace iovad::test {
+
+inline constexpr unsigned kTestFrameBytes = 60;
+void write_test_frame(char *frame, uint32_t number);
 
 // In the primary: a secondary of its own.
 class Peer {

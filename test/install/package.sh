@@ -13,7 +13,9 @@ trap 'rm -rf "$WORK" "$TAP_LOG"' EXIT
 export RUNTIME_DIRECTORY=${RUNTIME_DIRECTORY:-$WORK/runtime}
 mkdir -p "$RUNTIME_DIRECTORY"
 read -ra EAL <<<"${IOVAD_TEST_EAL_ARGS:---no-huge -m 256}"
-EAL+=(-l 0 --no-pci --no-telemetry --file-prefix "iovad-package-$$")
+EAL+=(--no-pci --no-telemetry --file-prefix "iovad-package-$$")
+TESTPMD=("${EAL[@]}" --lcores "(0-1)@0" --vdev=net_null0)
+EAL+=(-l 0)
 
 # The first block of C in README.md.
 example() { awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$SOURCE/README.md"; }
@@ -73,6 +75,17 @@ version_is_the_projects() {
 # The same headers in the tree and installed.
 headers_installed() { diff -r "$SOURCE/lib/include/iovad" "$(dirname "$(find "$WORK/root" -name iovad.h)")"; }
 
+plugin_is_beside_library() { test -f "$LIBDIR/librte_mempool_iovad.so" -a -f "$LIBDIR/libiovad.so.0"; }
+
+# By its name alone: where EAL is given no path, it loads as the dynamic linker does.
+testpmd_loads_plugin() {
+	# Without a terminal it ends as soon as it has started.
+	LD_LIBRARY_PATH=$LIBDIR IOVAD_MEMPOOL=stats=1 dpdk-testpmd "${TESTPMD[@]}" -d librte_mempool_iovad.so \
+		--mbuf-pool-ops-name=iovad -- --total-num-mbufs=4096 >"$WORK/testpmd" 2>&1
+	cat "$WORK/testpmd"
+	grep -q '^  0x.* live  -> 0x' "$WORK/testpmd"
+}
+
 example >"$WORK/example.c"
 check "meson install into a DESTDIR" meson install -C "$BUILD" --no-rebuild --destdir "$WORK/root"
 move_package
@@ -92,4 +105,10 @@ check "it needs no libiovad.so" is_not_linked static
 check "it runs with the static library" "$WORK/static" "${EAL[@]}"
 check "README's example builds as C++17" build_cxx
 check "it runs as C++" run_shared cxx
+check "the mempool driver is installed beside the library" plugin_is_beside_library
+if command -v dpdk-testpmd >/dev/null; then
+	check "testpmd loads it by its name" testpmd_loads_plugin
+else
+	skip "testpmd loads it by its name" "dpdk-testpmd is not installed"
+fi
 done_testing

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -348,7 +349,7 @@ int take_and_give(void *arg)
 	auto &crowd = *static_cast<Crowd *>(arg);
 	const uint64_t me = rte_lcore_id() + 1;
 	void *objects[32];
-	for (unsigned round = 0; round < 20000; ++round) {
+	for (unsigned round = 0; round < 5000; ++round) {
 		const unsigned n = 1 + round % 32;
 		if (rte_mempool_get_bulk(crowd.pool, objects, n) != 0)
 			continue;
@@ -376,6 +377,73 @@ TEST_F(MempoolDriverTest, NoObjectHasTwoOwnersOnSeveralLcores)
 	rte_eal_mp_wait_lcore();
 	EXPECT_EQ(crowd.errors, 0u);
 	EXPECT_TRUE(rte_mempool_full(pool.get()));
+}
+
+// Each of the lcores takes up to its share: whatever the others do, there is enough. What
+// one puts back the others must find, wherever the driver keeps it.
+int take_a_share(void *arg)
+{
+	auto &crowd = *static_cast<Crowd *>(arg);
+	void *objects[kMbufs];
+	const unsigned share = kMbufs / rte_lcore_count();
+	for (unsigned round = 0; round < 5000; ++round) {
+		const unsigned n = round % 2 ? share : 1 + round % share;
+		if (rte_mempool_get_bulk(crowd.pool, objects, n) == 0)
+			rte_mempool_put_bulk(crowd.pool, objects, n);
+		else
+			++crowd.errors;
+	}
+	return 0;
+}
+
+TEST_F(MempoolDriverTest, AGetNeverFailsWhileThereAreEnough)
+{
+	const Pool pool = pool_with("shares", "");
+	ASSERT_TRUE(pool);
+	Crowd crowd{pool.get()};
+	rte_eal_mp_remote_launch(take_a_share, &crowd, CALL_MAIN);
+	rte_eal_mp_wait_lcore();
+	EXPECT_EQ(crowd.errors, 0u);
+	EXPECT_TRUE(rte_mempool_full(pool.get()));
+}
+
+int take_all(void *arg)
+{
+	auto &crowd = *static_cast<Crowd *>(arg);
+	void *objects[kMbufs];
+	if (rte_mempool_get_bulk(crowd.pool, objects, kMbufs) != 0)
+		++crowd.errors;
+	else
+		rte_mempool_put_bulk(crowd.pool, objects, kMbufs);
+	return 0;
+}
+
+TEST_F(MempoolDriverTest, EachLcoreFindsWhatAnotherPutBack)
+{
+	const Pool pool = pool_with("around", "");
+	ASSERT_TRUE(pool);
+	Crowd crowd{pool.get()};
+	unsigned lcore;
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		take_all(&crowd);
+		rte_eal_remote_launch(take_all, &crowd, lcore);
+		rte_eal_wait_lcore(lcore);
+	}
+	std::thread(take_all, &crowd).join();  // without an lcore id
+	EXPECT_EQ(crowd.errors, 0u);
+}
+
+TEST_F(MempoolDriverTest, SurvivesWhatIsPutBackTwice)
+{
+	const Pool pool = pool_with("twice", "");
+	ASSERT_TRUE(pool);
+	void *objects[kMbufs];
+	ASSERT_EQ(rte_mempool_get_bulk(pool.get(), objects, kMbufs), 0);
+	for (unsigned times = 0; times < 4; ++times)
+		for (void *object : objects)
+			rte_mempool_ops_enqueue_bulk(pool.get(), &object, 1);
+	for (unsigned times = 0; times < 4; ++times)
+		rte_mempool_ops_dequeue_bulk(pool.get(), objects, kMbufs);
 }
 
 TEST_F(MempoolDriverTest, TheStockDriversKeepTheirPlaces)

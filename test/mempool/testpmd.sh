@@ -16,7 +16,7 @@ mkdir -p "$RUNTIME_DIRECTORY"
 trap 'rm -rf "$WORK" "$TAP_LOG" ${PLACE:+"$PLACE"}' EXIT
 
 LIMIT=0xffffffff
-LOG=$WORK/log
+LOG=$WORK/log SAYS=
 read -ra EAL <<<"${IOVAD_TEST_EAL_ARGS:---no-huge -m 512 --no-pci}"
 EAL+=(--no-telemetry --file-prefix "iovad-testpmd-$$")
 
@@ -51,6 +51,15 @@ place_plugins() {
 	! all_may_write "$(dirname "$PLUGIN")"
 }
 
+# feed COMMANDS: when the testpmd that writes to SAYS is ready; before, it drops them.
+feed() {
+	for _ in $(seq 300); do
+		! grep -qE 'testpmd>|Cause:|Cannot|PANIC' "$SAYS" || break
+		sleep 0.1
+	done
+	echo -e "$1"
+}
+
 # testpmd SETTINGS COMMANDS [EAL OPTIONS] [-- OPTIONS]: output in LOG.
 testpmd() {
 	local settings=$1 commands=$2 eal=() status=0
@@ -59,8 +68,9 @@ testpmd() {
 		eal+=("$1")
 		shift
 	done
-	# It drops what it reads before it is ready.
-	{ sleep 2; echo -e "$commands"; } | IOVAD_MEMPOOL=$settings timeout -s KILL 60 dpdk-testpmd "${EAL[@]}" \
+	SAYS=$LOG
+	: >"$SAYS"
+	feed "$commands" | IOVAD_MEMPOOL=$settings timeout -s KILL 90 stdbuf -o0 dpdk-testpmd "${EAL[@]}" \
 		--lcores "(0-1)@(0-$(($(nproc) - 1)))" --vdev=net_null0 --vdev=net_null1 \
 		--log-level=iovad.mempool:info "${eal[@]}" --mbuf-pool-ops-name=iovad \
 		-- --total-num-mbufs=8192 -i "${@:2}" >"$LOG" 2>&1 || status=$?
@@ -129,15 +139,14 @@ beside_testpmd() {
 	local pid status=0 end=0
 	rm -f "$WORK/in"
 	mkfifo "$WORK/in"
-	IOVAD_MEMPOOL="limit=$LIMIT" timeout -s KILL 60 dpdk-testpmd "${EAL[@]}" --lcores "(0-1)@0" --vdev=net_null0 \
+	SAYS=$WORK/primary
+	: >"$SAYS"
+	IOVAD_MEMPOOL="limit=$LIMIT" timeout -s KILL 90 stdbuf -o0 dpdk-testpmd "${EAL[@]}" --lcores "(0-1)@0" --vdev=net_null0 \
 		-d "$PLUGIN" --mbuf-pool-ops-name=iovad -- --total-num-mbufs=8192 --mbcache=0 -i \
-		<"$WORK/in" >"$WORK/primary" 2>&1 &
+		<"$WORK/in" >"$SAYS" 2>&1 &
 	pid=$!
 	exec 9>"$WORK/in"
-	for _ in $(seq 100); do
-		! grep -q 'testpmd>' "$WORK/primary" || break
-		sleep 0.1
-	done
+	feed "" >&9
 	"$@" >"$LOG" 2>&1 || status=$?
 	echo quit >&9
 	exec 9>&-
@@ -178,7 +187,9 @@ fi
 check_mode native
 check_mode native --mbcache=0
 check_mode xmem
-check_mode xbuf
+check "--mp-alloc=xbuf: packets are forwarded (from memory that is not the pool's)" forwards xbuf
+check "--mp-alloc=anon: packets are forwarded (but the driver is not asked)" forwards anon
+check "--mp-alloc=anon: nothing is mapped" says_not 'for devices'
 if [ -n "${IOVAD_TEST_EAL_ARGS:-}" ]; then
 	check_mode xmemhuge
 else

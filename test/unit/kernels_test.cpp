@@ -144,7 +144,7 @@ TEST_P(KernelsTest, SummaryOfLeaf)
 		for (unsigned n = 1; n <= Leaf::kCapacity; ++n) {
 			const Leaf leaf = random_leaf(random, n);
 			for (unsigned skip : {0u, static_cast<unsigned>(random.below(n)), n - 1, 63u}) {
-				if (value_of(leaf.key[skip]) != 0)
+				if (skip < n && value_of(leaf.key[skip]) != 0)
 					skip = 63;  // ranges are not skipped
 				ASSERT_EQ(GetParam()->summarize_leaf(leaf, skip),
 					  kPortableKernels.summarize_leaf(leaf, skip));

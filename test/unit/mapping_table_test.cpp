@@ -301,10 +301,24 @@ TEST_F(MappingTableTest, ShadowedOnesOfAnyLengthComeBackFromBothSides)
 		t.remove(below[i]);
 }
 
-TEST_F(MappingTableTest, SharesWhatHoldsItAllowsItAndReachesNoHigher)
+TEST_F(MappingTableTest, SharesTheSamePagesForTheSameUseOnly)
+{
+	MappingRecord *r = t.add(0x100000, kVa, 4 * kPage, 3);
+	t.table.lock().lock();
+	EXPECT_EQ(r, t.table.shareable(kVa, 4 * kPage, 3, ~uint64_t{0}));
+	EXPECT_EQ(r, t.table.shareable(kVa, 4 * kPage, 3, 0x103fff));
+	EXPECT_EQ(nullptr, t.table.shareable(kVa, 4 * kPage, 3, 0x103ffe));
+	EXPECT_EQ(nullptr, t.table.shareable(kVa, 4 * kPage, 1, ~uint64_t{0})) << "rights would last too long";
+	EXPECT_EQ(nullptr, t.table.shareable(kVa, 3 * kPage, 3, ~uint64_t{0})) << "the last page may go";
+	t.table.lock().unlock();
+	t.remove(r);
+}
+
+TEST_F(MappingTableTest, SharesWhatARegionHoldsAllowsAndReachesNoHigher)
 {
 	MappingRecord *r = t.add(0x100000, kVa, 4 * kPage, 1);
 	LockGuard guard(t.table.lock());
+	r->region = true;
 	EXPECT_EQ(r, t.table.shareable(kVa, 4 * kPage, 1, ~uint64_t{0}));
 	EXPECT_EQ(r, t.table.shareable(kVa + 3 * kPage, kPage, 1, ~uint64_t{0}));
 	EXPECT_EQ(nullptr, t.table.shareable(kVa + 3 * kPage, 2 * kPage, 1, ~uint64_t{0}));
@@ -324,6 +338,7 @@ TEST_F(MappingTableTest, SharesShadowedOnesToo)
 	MappingRecord *read = t.add(0x100000, kVa, 4 * kPage, 1), *write = t.add(0x200000, kVa, 4 * kPage, 2);
 	MappingRecord *low = t.add(0x10000, kVa, 2 * kPage, 3);
 	t.table.lock().lock();
+	read->region = write->region = low->region = true;
 	EXPECT_EQ(read, t.table.shareable(kVa, kPage, 1, ~uint64_t{0}));
 	EXPECT_EQ(write, t.table.shareable(kVa, 3 * kPage, 2, ~uint64_t{0}));
 	EXPECT_EQ(low, t.table.shareable(kVa, kPage, 3, ~uint64_t{0}));
@@ -405,6 +420,12 @@ TEST_F(MappingTableTest, VerifySeesWhatIsWrong)
 // ---- a model ----
 
 // Mappings in a map; of every lookup it is known which answers are right.
+bool may_share(const MappingRecord &r, uint64_t va, uint64_t len, uint32_t dir)
+{
+	const Mapping m = r.mapping();
+	return (r.region && m.holds_va(va, len) && (dir & ~m.dir) == 0) || (m.va == va && m.len == len && m.dir == dir);
+}
+
 class Model {
 public:
 	explicit Model(uint64_t seed) : random(seed) {}
@@ -439,7 +460,9 @@ private:
 		// Own addresses for each; now and then close together.
 		const uint64_t iova = (number + 1) * kPages * kPage + random.below(3) * kPage;
 		pages = std::min(pages, kPages - 3);
-		live.emplace(iova, t.add(iova, kVa + first * kPage, pages * kPage, 1 + static_cast<uint32_t>(random.below(3))));
+		MappingRecord *r = t.add(iova, kVa + first * kPage, pages * kPage, 1 + static_cast<uint32_t>(random.below(3)));
+		r->region = random.below(2) != 0;
+		live.emplace(iova, r);
 	}
 	void remove()
 	{
@@ -490,12 +513,12 @@ private:
 		const uint64_t first = va / kPage * kPage, bytes = (va + len + kPage - 1) / kPage * kPage - first;
 		bool can = false;
 		for (const auto &[iova, r] : live)
-			can |= r->mapping().holds_va(first, bytes) && (dir & ~r->mapping().dir) == 0;
+			can |= may_share(*r, first, bytes, dir);
 		LockGuard guard(t.table.lock());
 		const MappingRecord *shared = t.table.shareable(first, bytes, dir, ~uint64_t{0});
 		ASSERT_EQ(can, shared != nullptr);
 		if (shared) {
-			ASSERT_TRUE(shared->mapping().holds_va(first, bytes) && (dir & ~shared->mapping().dir) == 0);
+			ASSERT_TRUE(may_share(*shared, first, bytes, dir));
 		}
 	}
 

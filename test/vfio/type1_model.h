@@ -140,6 +140,8 @@ private:
 			return -ENOSPC;
 		if (!is_valid(m.iova, m.iova + (m.size - 1)))
 			return -EINVAL;
+		if (m.vaddr == 0)  // there is never memory
+			return -EFAULT;
 		mappings[m.iova] = {m.vaddr, m.size, m.flags};
 		return 0;
 	}

@@ -16,7 +16,7 @@ struct Avx512Kernels {
 		const __m512i k = splat(key);
 		uint64_t le = 0;
 		for (unsigned i = 0; i < 64; i += 8)
-			le |= uint64_t{_mm512_cmple_epi64_mask(load(leaf.key + i), k)} << i;
+			le |= bits(_mm512_cmple_epi64_mask(load(leaf.key + i), k)) << i;
 		return static_cast<unsigned>(std::popcount(le & below(leaf.n)));
 	}
 
@@ -25,7 +25,7 @@ struct Avx512Kernels {
 		const __m512i k = splat(key);
 		uint64_t le = 0;
 		for (unsigned i = 0; i < Inner::kCapacity; i += 8)
-			le |= uint64_t{_mm512_cmple_epi64_mask(load(node.key + i), k)} << i;
+			le |= bits(_mm512_cmple_epi64_mask(load(node.key + i), k)) << i;
 		return static_cast<unsigned>(std::popcount(le & (below(node.n) & ~uint64_t{1})));
 	}
 
@@ -38,9 +38,10 @@ struct Avx512Kernels {
 		const auto *line = reinterpret_cast<const std::byte *>(&node) + offsetof(Inner, gap);
 		const __m512i g = _mm512_set1_epi32(static_cast<int>(least.gap));
 		const __m512i c = _mm512_set1_epi32(static_cast<int>(least.natural));
-		const uint32_t first = _mm512_cmpge_epu32_mask(load(line), g);
-		const uint32_t middle = _mm512_cmpge_epu32_mask(load(line + 64), _mm512_mask_mov_epi32(g, 0xff00, c));
-		const uint32_t last = _mm512_cmpge_epu32_mask(load(line + 128), c);
+		const uint32_t first = bits16(_mm512_cmpge_epu32_mask(load(line), g));
+		const uint32_t middle = bits16(
+			_mm512_cmpge_epu32_mask(load(line + 64), _mm512_mask_mov_epi32(g, 0xff00, c)));
+		const uint32_t last = bits16(_mm512_cmpge_epu32_mask(load(line + 128), c));
 		return (first | middle << 16) & (middle >> 8 | last << 8) &
 		       static_cast<uint32_t>(below(node.n));
 	}
@@ -57,7 +58,7 @@ struct Avx512Kernels {
 			const __m512i e = _mm512_min_epi64(next, end);
 			const __m512i p = _mm512_and_si512(_mm512_sub_epi64(e, size), mask);
 			const __mmask8 gaps = _mm512_testn_epi64_mask(s, value_bits);
-			fit |= uint64_t{_mm512_mask_cmpge_epi64_mask(gaps, p, s)} << i;
+			fit |= bits(_mm512_mask_cmpge_epi64_mask(gaps, p, s)) << i;
 			s = after;
 		}
 		return 63 - std::countl_zero(fit & below(leaf.n));
@@ -176,6 +177,22 @@ private:
 			even[4] = _mm512_unpackhi_epi64(even[0], even[0]);
 		}
 	};
+
+	// Masks become numbers here only. As an operation that the compiler knows, gcc 12 takes the
+	// upper bits of a compare's mask for zero, may yet spill one byte of it, and load eight
+	// (seen in builds with sanitizers, where registers are scarce; intrinsics do not help).
+	static uint64_t bits(__mmask8 mask)
+	{
+		uint32_t number;
+		asm("kmovb %1, %0" : "=r"(number) : "k"(mask));
+		return number;
+	}
+	static uint32_t bits16(__mmask16 mask)
+	{
+		uint32_t number;
+		asm("kmovw %1, %0" : "=r"(number) : "k"(mask));
+		return number;
+	}
 
 	static __m512i iota() { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
 	static __m512i load(const void *p) { return _mm512_loadu_si512(p); }

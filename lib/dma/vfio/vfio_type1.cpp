@@ -137,6 +137,26 @@ Placement VfioType1::place(uint64_t iova, uint64_t va, uint64_t len)
 	return Placement::outside;
 }
 
+// Whether it is certain that nothing is mapped there. The kernel says so to whoever wants to
+// map: that something is in the way it says first, then that there is no memory at address
+// 0, or no mapping left.
+bool VfioType1::nothing_at(uint64_t iova, uint64_t len)
+{
+	vfio_iommu_type1_dma_map request = {};
+	request.argsz = sizeof request;
+	request.flags = VFIO_DMA_MAP_FLAG_READ;
+	request.iova = iova;
+	request.size = len;
+	const int error = call(VFIO_IOMMU_MAP_DMA, request);
+	if (error != 0)
+		return error == EFAULT || error == ENOSPC;
+	vfio_iommu_type1_dma_unmap undo = {};
+	undo.argsz = sizeof undo;
+	undo.iova = iova;
+	undo.size = len;
+	return call(VFIO_IOMMU_UNMAP_DMA, undo) == 0 && undo.size == len;
+}
+
 Outcome VfioType1::map(uint64_t iova, void *va, uint64_t len, uint32_t dir)
 {
 	const auto address = reinterpret_cast<uintptr_t>(va);
@@ -171,6 +191,9 @@ Outcome VfioType1::unmap(uint64_t iova, uint64_t len)
 		// With its last device a container loses its IOMMU and all mappings: it is done.
 		return placement == Placement::no_iommu ? Outcome{} : unmap_failure(error, placement);
 	}
+	// Gone before: with its last device, when another one came since; or somebody else's doing.
+	if (request.size == 0 && nothing_at(iova, len))
+		return {};
 	if (request.size != len)
 		return unmap_mismatch(request.size, len);
 	return {};

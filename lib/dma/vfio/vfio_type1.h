@@ -37,8 +37,9 @@ public:
 	Outcome info(Info &out) override;
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override;
 	// Success of the kernel is not enough: the size it reports must be the one asked for.
-	// ok also where no device is attached any more: mappings end with the last one.
-	// not_found: nothing was unmapped. failed: something else than the range was.
+	// ok also where nothing is mapped any more: mappings end with the last device.
+	// not_found: nothing was unmapped, and something is there. failed: something else than
+	// the range was.
 	Outcome unmap(uint64_t iova, uint64_t len) override;
 
 private:
@@ -49,6 +50,7 @@ private:
 	int try_call(unsigned long request, uintptr_t argument);
 	template <class T> int call(unsigned long request, T &argument);
 	Outcome check_container();
+	bool nothing_at(uint64_t iova, uint64_t len);
 	Placement place(uint64_t iova, uint64_t va, uint64_t len);
 
 	const int fd_;

@@ -90,7 +90,7 @@ struct iovad_domain_conf {
 	uint64_t iova_last;           /**< highest, inclusive; 0 = as far as the backend reaches,
 	                                   2^48 - 1 with IOVAD_BACKEND_NONE */
 	uint64_t max_ranges;          /**< ranges the tree must hold without growing; 0 = 65536 */
-	enum iovad_unmap_policy unmap_policy;
+	enum iovad_unmap_policy unmap_policy; /**< this version unmaps strictly, whatever is said */
 	uint64_t lazy_max_age_us;     /**< 0 = 10000 */
 	uint64_t lazy_max_bytes;      /**< 0 = a default */
 	uint32_t flags;               /**< IOVAD_DOMAIN_F_* */
@@ -142,7 +142,9 @@ IOVAD_API int iovad_domain_conf_init(struct iovad_domain_conf *conf);
  *   EINVAL a field of conf is out of range (the log names it);
  *   ENAMETOOLONG the name exceeds IOVAD_NAME_MAX; EEXIST it is taken;
  *   ENOMEM no memory of that size on the socket (the log says how much);
- *   ENOTSUP the backend is not part of this build;
+ *   with a backend: ENODEV there is no VFIO container; ENOTSUP it has no device, or no
+ *   IOMMU that this library knows; EEXIST another domain has part of this window in
+ *   the same container; EPERM, EIO, EAGAIN it cannot be used (the log says why);
  *   E_RTE_SECONDARY called in a secondary process.
  */
 IOVAD_API struct iovad_domain *iovad_domain_create(const struct iovad_domain_conf *conf);
@@ -226,7 +228,7 @@ IOVAD_API int iovad_alloc_range(struct iovad_domain *d, uint64_t len, uint64_t a
  * Give back exactly what iovad_alloc_range() gave. Needs no memory. Takes the lock.
  * @return 0; -EINVAL d is NULL, iova or len is not a multiple of the granule, or
  *   the range leaves the domain; -ENOENT exactly that range is not live, or came
- *   from iovad_alloc() and belongs to the caches.
+ *   from iovad_alloc() and belongs to the caches; -EBUSY it is mapped.
  */
 IOVAD_API int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
 

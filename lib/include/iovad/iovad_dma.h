@@ -11,16 +11,22 @@
  *   iovad_va2iova, _iova2va     between the two kinds of address, without a lock
  *
  * Any address and length may be given. Whole granules are mapped, the offset
- * in the granule is kept, and memory that is mapped already for the same use is
- * shared: each iovad_map() wants its iovad_unmap(), and the last one unmaps. A
- * device that may reach a buffer may thus reach what shares granules with it.
+ * in the granule is kept. A device that may reach a buffer may thus reach what
+ * shares granules with it; with granules larger than a page, map only memory of
+ * pages as large. Buffers of exactly the same pages for the same use, and buffers
+ * inside a region, share what is mapped: each iovad_map() wants its iovad_unmap(),
+ * and the last one unmaps.
+ *
+ * With VFIO, mappings end with the last device of the container: remove what was
+ * mapped, and map it again when one has come back.
  *
  * The functions that change mappings work in the process that created the
  * domain; others get -ENOTSUP. They may block: they take the domain's lock
  * for an operation of the tree, and make system calls with VFIO. Lookups work
  * in every process, never block and are safe beside all of these.
  *
- * Not to be called from EAL memory event callbacks.
+ * Not to be called from callbacks of EAL's memory events or of its walks over
+ * memory segments.
  */
 #ifndef IOVAD_DMA_H
 #define IOVAD_DMA_H
@@ -111,8 +117,13 @@ IOVAD_API void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t 
  * Read anew what the backend can address, after a device has joined the
  * container: addresses that it cannot use are taken out of circulation. Also
  * done by iovad_region_add().
- * @return 0; -EINVAL d is NULL; -EEXIST the device cannot address what is in use
- *   (the log says which; the rest is taken out of circulation); -ENOTSUP, -EIO as iovad_map().
+ * With EAL's container it also looks for memory with addresses of its own that EAL
+ * was told of, and keeps off that: to be called after rte_extmem_register(), before
+ * rte_dev_dma_map(), and after rte_extmem_unregister(), which give no notice. Memory
+ * of heaps (rte_malloc_heap_memory_add()) is noticed when it comes and goes.
+ * @return 0; -EINVAL d is NULL; -EEXIST the device cannot address what is in use, or
+ *   such memory is to be where addresses are in use (the log says which; the rest is
+ *   taken out of circulation); -EAGAIN no memory for bookkeeping; -ENOTSUP, -EIO as iovad_map().
  */
 IOVAD_API int iovad_domain_refresh(struct iovad_domain *d);
 
