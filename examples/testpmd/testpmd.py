@@ -135,7 +135,8 @@ def command_line(args, driver):
     for nic in args.nics:
         line += ["-a", nic]
     line += args.eal
-    return line + ["--", "-i", "--forward-mode=io", f"--total-num-mbufs={args.mbufs}", *args.testpmd]
+    # Events would be printed into the middle of prompts.
+    return line + ["--", "-i", "--mask-event=all", "--forward-mode=io", f"--total-num-mbufs={args.mbufs}", *args.testpmd]
 
 
 def settings(args):

@@ -9,6 +9,7 @@ import sys
 import unittest
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # the source may be somebody else's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples/testpmd"))
 import session  # noqa: E402
 import testpmd  # noqa: E402

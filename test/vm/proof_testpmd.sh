@@ -38,7 +38,7 @@ proof() {
 }
 
 need_machine
-proof e1000e 1000000 0xffffffff and-stock
+proof e1000e 1500000 0xffffffff and-stock
 check "stock pools are told from iovad's" json stock.json \
 	"any('did not say what it mapped' in p for p in r['problems'])"
 check "by their mbufs, too" json stock.json "r['mbufs'] == 8192 and r['window'] == []"

@@ -356,10 +356,11 @@ static void unmap_meanwhile(struct faults *f)
 	atomic_store(&removed, true);
 	if (!wait_for_rounds(atomic_load(&rounds) + ROUNDS_AFTER, end))
 		return;
-	/* Of many the kernel reports some. */
+	/* Of many the kernel reports some: for a time after others none. */
 	do {
 		read_faults(f, r);
-	} while (r && f->inside == 0 && wait_for_rounds(atomic_load(&rounds) + 100, end));
+	} while (r && f->inside == 0 && rte_get_timer_cycles() < end - MOST_SECONDS / 2 * rte_get_timer_hz() &&
+		 wait_for_rounds(atomic_load(&rounds) + 100, end));
 }
 
 static bool poison_is_whole(void)
