@@ -7,7 +7,10 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "dma/prefault.h"
 
@@ -75,11 +78,15 @@ TEST(Prefault, MemoryThatDevicesOnlyReadIsTheProgramsOwn)
 	constexpr long kPages = 64;
 	const Memory m(kPages * kPage);
 	EXPECT_EQ(0, prefault(m.at(0), kPages * kPage, false, every_cpu()));
+	const int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, zeros);
 	rusage before, after;
 	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &before));
+	// Written by the kernel: our own writes would fault in a sanitizer's shadow, too.
 	for (long i = 0; i < kPages; ++i)
-		*static_cast<volatile std::byte *>(m.at(i * kPage)) = std::byte{1};
+		ASSERT_EQ(1, syscall(SYS_read, zeros, m.at(i * kPage), 1));
 	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &after));
+	close(zeros);
 	EXPECT_LT(after.ru_minflt - before.ru_minflt, kPages / 4);
 }
 
