@@ -276,7 +276,7 @@ TEST_F(MapperFailures, WithoutNodesAMapIsAgain)
 // What the script has mapped. After every step all of it must be as it should.
 class Script {
 public:
-	explicit Script(bool cached) : rig({.cached = cached}), cached_(cached) {}
+	explicit Script(bool cached) : rig({.cached = cached}) {}
 
 	// True: the failure came. n from 1 on.
 	bool run(const std::function<void(Rig &)> &break_something)
@@ -413,7 +413,6 @@ private:
 	}
 
 	Rig rig;
-	bool cached_;
 	std::multimap<uint64_t, Claim> claims_;
 	std::map<uint64_t, std::pair<uint64_t, uint64_t>> regions_;
 };

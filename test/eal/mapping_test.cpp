@@ -277,7 +277,8 @@ TEST_F(MappingApi, MappedAddressesAreNotFreedAsRanges)
 	struct Case {
 		uint64_t offset, len;
 	};
-	for (const auto &[offset, len] : {Case{0, kPage}, Case{0, 100 * kPage}, Case{3 * kPage, 2 * k2MiB}}) {
+	for (const Case &c : {Case{0, kPage}, Case{0, 100 * kPage}, Case{3 * kPage, 2 * k2MiB}}) {
+		const uint64_t offset = c.offset, len = c.len;
 		const rte_iova_t iova = map(va(offset), len);
 		expect_refused(d, EBUSY, [&] { return iovad_free_range(d, iova, len); });
 		expect_refused(d, EBUSY, [&] { return iovad_free_range(d, iova - offset, offset + len); });
