@@ -3,10 +3,8 @@
 
 #include <getopt.h>
 
-#include <charconv>
-#include <string_view>
-
 #include "errors.h"
+#include "parse_count.h"
 #include "text.h"
 
 namespace iovad::perf {
@@ -43,16 +41,6 @@ constexpr option kOptions[] = {
 	{"buffer-kb", required_argument, nullptr, kBufferKb},
 	{nullptr, 0, nullptr, 0},
 };
-
-unsigned parse_count(const char *name, std::string_view text, unsigned max)
-{
-	unsigned value = 0;
-	const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-	if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > max)
-		throw UsageError(format("%s takes a number from 1 to %u, not '%.*s'", name, max,
-					static_cast<int>(text.size()), text.data()));
-	return value;
-}
 
 }  // namespace
 

@@ -16,7 +16,7 @@ fail() {
 # tie FOLDER PLACE
 tie() {
 	$b mkdir -p "$2"
-	$b mount --bind "$1" "$2" || fail "cannot show ${1#/root} as ${2#/root}"
+	$b mount --bind "$1" "$2" || fail "cannot show ${1#/sysroot} as ${2#/sysroot}"
 }
 
 load_modules() {
@@ -28,18 +28,18 @@ load_modules() {
 
 root_file_system() {
 	local p9=trans=virtio,version=9p2000.L,msize=512000
-	$b mkdir -p /ctl /host /layer /root
+	$b mkdir -p /ctl /host /layer /sysroot
 	$b mount -t 9p -o $p9,cache=mmap ctl /ctl || fail "no control folder"
 	. /ctl/settings
 	# The host's files do not change under a run, so the guest may cache them.
 	$b mount -t 9p -o $p9,ro,cache=loose host /host || fail "no root file system"
 	$b mount -t tmpfs -o mode=755,size=75% layer /layer
 	$b mkdir /layer/upper /layer/work
-	$b mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /root ||
+	$b mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /sysroot ||
 		fail "no layer above the root file system"
-	$b mkdir -p /root/iovad-vm/ctl /root/iovad-vm/out
-	$b mount --move /ctl /root/iovad-vm/ctl
-	$b mount -t 9p -o $p9,cache=mmap out /root/iovad-vm/out || fail "no folder for results"
+	$b mkdir -p /sysroot/iovad-vm/ctl /sysroot/iovad-vm/out
+	$b mount --move /ctl /sysroot/iovad-vm/ctl
+	$b mount -t 9p -o $p9,cache=mmap out /sysroot/iovad-vm/out || fail "no folder for results"
 }
 
 # each_shown FUNCTION: with the path of each folder of --show, and where it is tied to.
@@ -48,15 +48,15 @@ each_shown() {
 	while read -r path; do
 		"$1" "$path" /iovad-vm/show/$n
 		n=$((n + 1))
-	done </root/iovad-vm/ctl/show
+	done </sysroot/iovad-vm/ctl/show
 }
 
-keep() { tie "/root$1" "/root$2"; }
+keep() { tie "/sysroot$1" "/sysroot$2"; }
 
 # show PATH PLACE: at its own path again, where a fresh file system hides that.
 show() {
 	case $1 in
-	/tmp | /tmp/* | /run | /run/* | /dev/shm | /dev/shm/*) tie "/root$2" "/root$1" ;;
+	/tmp | /tmp/* | /run | /run/* | /dev/shm | /dev/shm/*) tie "/sysroot$2" "/sysroot$1" ;;
 	esac
 }
 
@@ -67,9 +67,9 @@ folders() {
 	keep "$VM_KERNEL_DIR/lib/modules/$($b uname -r)" "/lib/modules/$($b uname -r)"
 	each_shown keep
 	# Not world-writable: EAL loads no driver from below such a folder.
-	$b mount -t tmpfs -o mode=755,size=75% tmp /root/tmp
-	$b mount -t tmpfs -o mode=755,size=50% run /root/run
-	$b mkdir -p /root/run/lock /dev/pts /dev/shm /dev/hugepages
+	$b mount -t tmpfs -o mode=755,size=75% tmp /sysroot/tmp
+	$b mount -t tmpfs -o mode=755,size=50% run /sysroot/run
+	$b mkdir -p /sysroot/run/lock /dev/pts /dev/shm /dev/hugepages
 	$b mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
 	$b mount -t tmpfs -o mode=1777 shm /dev/shm
 	$b mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages
@@ -80,7 +80,7 @@ folders() {
 	$b ln -s fd/1 /dev/stdout
 	$b ln -s fd/2 /dev/stderr
 	for dir in proc sys dev; do
-		$b mount --move /$dir /root/$dir
+		$b mount --move /$dir /sysroot/$dir
 	done
 	show "$VM_TREE" /iovad
 	each_shown show
@@ -100,5 +100,5 @@ fi
 load_modules
 root_file_system
 folders
-cd /root || fail "no root file system"
-exec $b switch_root /root /bin/bash /iovad/test/vm/guest/main.sh
+cd /sysroot || fail "no root file system"
+exec $b switch_root /sysroot /bin/bash /iovad/test/vm/guest/main.sh

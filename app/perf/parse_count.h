@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Numbers on the command line.
+#pragma once
+
+#include <string_view>
+
+namespace iovad::perf {
+
+// 1 to max; anything else is a UsageError that names the option.
+unsigned parse_count(const char *name, std::string_view text, unsigned max);
+
+}  // namespace iovad::perf
