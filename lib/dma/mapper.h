@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Mapping: an address from the domain, a translation from the backend, a record of both.
 //
-// The memory is rounded to whole granules; what is mapped already is shared. Order of a
-// map: record, address, translation, then lookups find it; of an unmap the reverse. What
-// failed is undone, so nothing is recorded that is not mapped. A translation that does not
-// go away quarantines its range: nobody finds it, nobody is handed its address, and
-// flush() tries again.
+// The memory is rounded to whole granules; the same pages, and what a region holds, are
+// shared. Order of a map: record, address, translation, then lookups find it; of an unmap
+// the reverse. What failed is undone, so nothing is recorded that is not mapped. A
+// translation that does not go away quarantines its range: nobody finds it, nobody is
+// handed its address, and flush() tries again.
 //
 // Used in the process that created the domain only: its backend is there. Any thread may
 // call. Locks are not held while the backend works, but for regions, which are added and
