@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The C API: argument checks that only pointers need, the caller's lcore, the errno.
-
-// The functions that programs inline, compiled here as the ones that the library exports.
-#define IOVAD_INLINE
 #include "iovad/iovad.h"
 
 #include <cinttypes>

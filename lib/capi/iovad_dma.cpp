@@ -15,9 +15,19 @@ int iovad_map(struct iovad_domain *d, void *va, uint64_t len, uint64_t limit, ui
 	return d && iova ? iovad::eal::map(*d, va, len, limit, dir, *iova) : -EINVAL;
 }
 
-int iovad_unmap(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+int iovad_unmap_other(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
-	return d ? iovad::eal::unmap(*d, iova, len) : -EINVAL;
+	return d ? iovad::eal::unmap(*d, iova, len, d->shared->unmap_policy) : -EINVAL;
+}
+
+int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	return d ? iovad::eal::unmap(*d, iova, len, IOVAD_UNMAP_STRICT) : -EINVAL;
+}
+
+int iovad_unmap_lazy(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	return d ? iovad::eal::unmap(*d, iova, len, IOVAD_UNMAP_LAZY) : -EINVAL;
 }
 
 int iovad_region_add(struct iovad_domain *d, void *va, uint64_t len, uint64_t limit, uint32_t dir,

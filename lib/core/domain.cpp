@@ -64,7 +64,7 @@ Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
 	}
 	absent_.init(&state->none);
 	for (iovad_hot_lcore &lcore : hot_.lcore)
-		lcore = {0, absent_.hot()};
+		lcore = {&closed_, absent_.hot()};
 }
 
 Domain::~Domain()

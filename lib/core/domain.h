@@ -145,6 +145,12 @@ public:
 	const Geometry &geometry() const { return state_->config.geometry; }
 	AddressSpace &space() const { return state_->space; }
 
+	// The queue of what this lcore unmaps lazily; null: it has none, all goes to the cold path.
+	void set_retired(unsigned lcore, iovad_hot_retire_queue *queue)
+	{
+		store_relaxed(hot_.lcore[lcore + 1].retired, queue ? queue : &closed_);
+	}
+
 private:
 	// The blocks of a class: where their first byte may lie, counted from hot_.zone_first[0].
 	// A class that does not fit into the domain has a mask that nothing satisfies.
@@ -246,11 +252,12 @@ private:
 	DomainState *state_;
 	uint32_t pid_;
 	LcoreCache absent_;  // of lcores that have none
+	iovad_hot_retire_queue closed_ = {};  // likewise
 };
 
 // What programs were compiled with, and why it lies so: see iovad_hot.h. Another layout is
 // another IOVAD_HOT_LAYOUT.
-static_assert(IOVAD_HOT_LAYOUT == 1);
+static_assert(IOVAD_HOT_LAYOUT == 2);
 static_assert(offsetof(iovad_hot_magazine, n) == 0 && offsetof(iovad_hot_magazine, capacity) == 4 &&
 	      offsetof(iovad_hot_magazine, address) == 16);
 static_assert(offsetof(iovad_hot_cache, visits) == 16 && offsetof(iovad_hot_cache, pair) == 24);
@@ -259,6 +266,9 @@ static_assert(offsetof(iovad_hot_domain, zone_first) == 0 && offsetof(iovad_hot_
 	      offsetof(iovad_hot_domain, common_len) == 40 &&
 	      offsetof(iovad_hot_domain, common_span) == 56 && offsetof(iovad_hot_domain, lcore) == 64);
 static_assert(offsetof(iovad_hot_lcore, cache) == 8 && sizeof(iovad_hot_lcore) == 16);
+static_assert(offsetof(iovad_hot_lcore, retired) == 0 && offsetof(iovad_hot_retire_queue, put) == 0 &&
+	      offsetof(iovad_hot_retire_queue, limit) == 8 && offsetof(iovad_hot_retire_queue, granules) == 16 &&
+	      offsetof(iovad_hot_retire_queue, entry) == 64);
 static_assert(alignof(Domain) == 64 && alignof(LcoreCache) == 64 && alignof(Magazine) == 64);
 
 }  // namespace iovad::core

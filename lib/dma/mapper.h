@@ -40,6 +40,8 @@ public:
 	// See iovad_dma.h. lcore as in Domain. Outcome.advice is set where the backend failed.
 	Outcome map(unsigned lcore, const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova);
 	Outcome unmap(unsigned lcore, uint64_t iova, uint64_t len);
+	// Lazily: what the inlined path could not put into the queue.
+	Outcome unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len) { return unmap(lcore, iova, len); }
 	Outcome add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova,
 			   Installer installer = Installer::us);
 	Outcome remove_region(const void *va, uint64_t len);
@@ -51,6 +53,16 @@ public:
 
 	// Tries again to unmap what is quarantined. True: some of it went.
 	bool flush();
+
+	// For the control lcore. Times are of CLOCK_MONOTONIC, in nanoseconds.
+	//
+	// One bounded pass: unmaps what is deferred, tries again what is quarantined and due, gets
+	// tables before they run out. Returns how many ranges were unmapped.
+	unsigned pass(unsigned) { return 0; }
+	// Until then lcores may defer; 0: no longer.
+	void serve(uint64_t) {}
+	// Nothing that was unmapped before the call is still deferred. Not ok: some is quarantined.
+	Outcome drain(unsigned) { return {}; }
 
 	Backend &backend() { return *backend_; }
 

@@ -29,6 +29,7 @@ struct alignas(64) SharedDomain {
 	uint64_t bytes;
 	char name[IOVAD_NAME_MAX + 1];
 	uint32_t flags;
+	iovad_unmap_policy unmap_policy;
 	core::SpinLock processes_lock;
 	uint32_t processes[kMaxProcesses];  // pids of those attached, 0: free
 	core::DomainState *state;

@@ -172,6 +172,7 @@ void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const
 	auto *shared = new (base) SharedDomain{};
 	shared->bytes = layout.bytes;
 	shared->flags = conf.flags;
+	shared->unmap_policy = conf.unmap_policy;
 	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
 	shared->state = core::DomainState::format(base + layout.state, config);
 	if (layout.records != 0)

@@ -48,10 +48,12 @@ int map(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, r
 	});
 }
 
-int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len)
+int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len, iovad_unmap_policy policy)
 {
 	return with_mapper(d, [&](dma::Mapper &mapper) {
-		return result(d, "unmap", iova, len, mapper.unmap(rte_lcore_id(), iova, len));
+		const unsigned lcore = rte_lcore_id();
+		return result(d, "unmap", iova, len, policy == IOVAD_UNMAP_LAZY ? mapper.unmap_lazy(lcore, iova, len)
+										: mapper.unmap(lcore, iova, len));
 	});
 }
 

@@ -8,7 +8,7 @@
 namespace iovad::eal {
 
 int map(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova);
-int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len);
+int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len, iovad_unmap_policy policy);
 int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova,
 	       dma::Installer installer = dma::Installer::us);
 int remove_region(iovad_domain &d, void *va, uint64_t len);

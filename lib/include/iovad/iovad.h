@@ -90,9 +90,11 @@ struct iovad_domain_conf {
 	uint64_t iova_last;           /**< highest, inclusive; 0 = as far as the backend reaches,
 	                                   2^48 - 1 with IOVAD_BACKEND_NONE */
 	uint64_t max_ranges;          /**< ranges the tree must hold without growing; 0 = 65536 */
-	enum iovad_unmap_policy unmap_policy; /**< this version unmaps strictly, whatever is said */
-	uint64_t lazy_max_age_us;     /**< 0 = 10000 */
-	uint64_t lazy_max_bytes;      /**< 0 = a default */
+	enum iovad_unmap_policy unmap_policy; /**< of iovad_unmap(); see iovad_dma.h */
+	uint64_t lazy_max_age_us;     /**< how long a device may still reach what was unmapped lazily,
+	                                   while a control lcore runs; 100 to 10000000; 0 = 10000 */
+	uint64_t lazy_max_bytes;      /**< how much it may reach so; at least a granule; 0 = 64 MiB, or
+	                                   4096 granules where that is more */
 	uint32_t flags;               /**< IOVAD_DOMAIN_F_* */
 	uint32_t cache_percent;       /**< the most of the addresses below 4 GiB, and of those above,
 	                                   that caches may hold; 1 to 50; 0 = 12 */
@@ -115,7 +117,8 @@ struct iovad_range {
 struct iovad_domain_stats {
 	uint64_t live_ranges, live_bytes;         /**< handed out */
 	uint64_t cached_ranges, cached_bytes;     /**< in magazines and depots */
-	uint64_t deferred_ranges, deferred_bytes, deferred_oldest_us;
+	uint64_t deferred_ranges, deferred_bytes; /**< unmapped lazily, devices may still reach them */
+	uint64_t deferred_oldest_us;              /**< at most so long ago */
 	uint64_t reserved_bytes, quarantined_bytes;
 	uint64_t free_bytes, largest_gap_bytes;   /**< in the tree */
 	uint64_t tree_nodes, tree_bytes;          /**< nodes in use, and their memory */
@@ -123,9 +126,22 @@ struct iovad_domain_stats {
 	uint64_t depot_hits;                      /**< allocations that fetched a magazine from the depot */
 	uint64_t tree_allocs, tree_frees;         /**< ranges taken from the tree, given back to it */
 	uint64_t fail_nospace, fail_again;        /**< calls that returned -ENOSPC, -EAGAIN */
-	uint64_t backend_maps, backend_unmaps, backend_errors, flushes;
+	uint64_t backend_maps, backend_unmaps;    /**< calls that did so: one may unmap many ranges */
+	uint64_t backend_errors;                  /**< calls that failed */
+	uint64_t flushes;                         /**< batches of deferred ranges that were unmapped */
 	uint64_t reclaims;                        /**< times exhaustion emptied the caches */
 	uint64_t bad_frees;                       /**< frees of what was not live, refused or found later */
+	uint64_t unmapped_ranges;                 /**< ranges unmapped, by however many calls */
+	uint64_t deferred_peak_bytes;             /**< the most there were at once */
+	uint64_t deferred_peak_us;                /**< the longest that one waited, at most */
+	uint64_t helps;                           /**< times a caller had to unmap what was to be deferred */
+	uint64_t bad_unmaps;                      /**< lazy unmaps of what was not mapped so, found later */
+	uint64_t quarantined_ranges;              /**< whose translation could not be removed yet */
+	uint64_t quarantine_retries;              /**< further attempts */
+	uint64_t grows;                           /**< times the tree got more nodes */
+	uint64_t deferred_frees;                  /**< parts of reserved ranges that wait for a node */
+	uint64_t trims;                           /**< magazines that the depot did not need */
+	uint64_t resizes;                         /**< times contention made magazines larger */
 };
 
 /**

@@ -68,16 +68,40 @@ IOVAD_API int iovad_map(struct iovad_domain *d, void *va, uint64_t len, uint64_t
 			uint32_t dir, rte_iova_t *iova);
 
 /**
- * The device is done with what iovad_map() gave. With IOVAD_UNMAP_STRICT no
- * device reaches the memory when this returns, unless others share it, and the
- * address may be handed out again.
+ * The device is done with what iovad_map() gave: iovad_unmap_strict() or
+ * iovad_unmap_lazy(), as conf.unmap_policy says.
+ */
+IOVAD_HOT_API int iovad_unmap(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+/**
+ * Unmap now: no device reaches the memory when this returns, unless others share
+ * it, and the address may be handed out again. May block: a system call with VFIO.
  * @param iova, len what iovad_map() gave, and was given.
  * @return 0; -EINVAL d is NULL, len is 0 or too large; -ENOENT that is not mapped;
  *   -ENOTSUP as iovad_map(); -EIO the backend failed to unmap: devices may still
  *   reach the memory, which must stay; its address is quarantined and is not handed
  *   out before a later attempt succeeds.
  */
-IOVAD_API int iovad_unmap(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+/**
+ * Unmap soon: put into this lcore's queue, for the control lcore (iovad_control.h) to
+ * unmap with its neighbours. No lock, no system call. Until then devices still reach
+ * the memory, lookups may still find it, and its address is not handed out: for at
+ * most conf.lazy_max_age_us, and conf.lazy_max_bytes at once. iovad_flush() waits for it.
+ *
+ * So the memory may be used for something else, or given back to the system, only where
+ * a late access of the device does no harm there.
+ *
+ * A full queue makes the caller unmap a batch of its own entries, and where no control
+ * lcore has run of late it unmaps all of them: this then works as iovad_unmap_strict()
+ * does (counted as `helps`).
+ * @return 0; -EINVAL, -ENOTSUP as iovad_unmap_strict(). What is not mapped with that
+ *   length is found later: logged, and counted as `bad_unmaps`; with
+ *   IOVAD_DOMAIN_F_DEBUG it is found at once: -ENOENT. Where unmapping fails later, the
+ *   range is quarantined and that is logged.
+ */
+IOVAD_API int iovad_unmap_lazy(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
 
 /**
  * Let devices reach [va, va + len) until iovad_region_remove(). Large memory is
@@ -126,6 +150,16 @@ IOVAD_API void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t 
  *   taken out of circulation); -EAGAIN no memory for bookkeeping; -ENOTSUP, -EIO as iovad_map().
  */
 IOVAD_API int iovad_domain_refresh(struct iovad_domain *d);
+
+/* The rest of iovad_unmap(); not to be called otherwise. */
+IOVAD_HOT_API int iovad_unmap_other(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+
+IOVAD_INLINE int iovad_unmap(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	if (d && iovad_hot_retire(IOVAD_HOT_OF(d), RTE_PER_LCORE(_lcore_id), iova, len))
+		return 0;
+	return iovad_unmap_other(d, iova, len);
+}
 
 #ifdef __cplusplus
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026, the iovad authors
  *
- * The hot path of iovad_alloc() and iovad_free(), to be inlined into the caller:
- * one granule, from and to the magazine that the caller's lcore has loaded.
- * iovad.h includes it. It is private: nothing here is for users, and all of it
+ * The hot paths, to be inlined into the caller: of iovad_alloc() and iovad_free(),
+ * one granule, from and to the magazine that the caller's lcore has loaded; of
+ * iovad_unmap(), into the queue of what the lcore has unmapped lazily. iovad.h
+ * includes it. It is private: nothing here is for users, and all of it
  * may change with any version. It knows no DPDK.
  *
  * It is compiled into programs, so the layout is part of the ABI and has a
@@ -23,13 +24,15 @@
 extern "C" {
 #endif
 
-#define IOVAD_HOT_LAYOUT 1
+#define IOVAD_HOT_LAYOUT 2
 
 #define IOVAD_HOT_SLOTS 126   /* addresses in a magazine */
 #define IOVAD_HOT_ZONES 2     /* below 4 GiB; at and above it */
 #define IOVAD_HOT_BINS (7 * IOVAD_HOT_ZONES) /* 1, 2, 4 .. 64 granules in each zone */
 #define IOVAD_HOT_COMMON 1    /* the bin of one granule in the high zone */
 #define IOVAD_HOT_LCORES 256
+#define IOVAD_HOT_RETIRED 2048 /* entries of a retire queue, a power of two */
+#define IOVAD_HOT_LONGEST 4096 /* granules that an entry can say */
 
 /* A stack of addresses. */
 struct iovad_hot_magazine {
@@ -52,8 +55,18 @@ struct iovad_hot_cache {
 	struct iovad_hot_pair pair[IOVAD_HOT_BINS];
 };
 
+/* What one lcore has unmapped and nobody has taken yet: see lib/core/retire_queue.h. An entry
+ * is the first granule's number, shifted left by 12, and the number of granules less one. */
+struct iovad_hot_retire_queue {
+	uint64_t put;         /* entries, ever */
+	uint64_t limit;       /* granules that may have been put; others may set it to 0 */
+	uint64_t granules;    /* put, ever */
+	uint64_t unused[5];
+	uint64_t entry[IOVAD_HOT_RETIRED];
+};
+
 struct iovad_hot_lcore {
-	uint64_t unused;
+	struct iovad_hot_retire_queue *retired;
 	struct iovad_hot_cache *cache;
 };
 
@@ -67,7 +80,7 @@ struct iovad_hot_domain {
 	uint64_t shift;       /* log2 of the granule */
 	uint64_t common_span; /* from the first to the last granule of the high zone, in bytes */
 	/* By lcore + 1, so that LCORE_ID_ANY needs no test. Never null: an lcore without a cache
-	 * has one in which nothing is ever loaded. */
+	 * has one in which nothing is ever loaded, and one without a queue has one of limit 0. */
 	struct iovad_hot_lcore lcore[IOVAD_HOT_LCORES + 1];
 };
 
@@ -180,6 +193,35 @@ IOVAD_HOT_INLINE bool iovad_hot_free(const struct iovad_hot_domain *d, uint32_t 
 		return false;
 	c = iovad_hot_cache_of(d, lcore);
 	return iovad_hot_put(c, &c->pair[IOVAD_HOT_COMMON], iova);
+}
+
+/* Lazily. False: nothing happened; iovad_unmap_other() it is. */
+IOVAD_HOT_INLINE bool iovad_hot_put_retired(struct iovad_hot_retire_queue *q, uint64_t shift, uint64_t iova,
+					    uint64_t len)
+{
+	const uint64_t first = iova >> shift;
+	const uint64_t more = ((iova + len - 1) >> shift) - first; /* than one granule */
+	const uint64_t granules = q->granules + more + 1;
+	const uint64_t put = q->put;
+
+	/* A len of 0 is huge less one. */
+	if (IOVAD_HOT_UNLIKELY((len - 1) >> shift >= IOVAD_HOT_LONGEST - 1 ||
+			       granules > __atomic_load_n(&q->limit, __ATOMIC_RELAXED)))
+		return false;
+	q->entry[put % IOVAD_HOT_RETIRED] = first << 12 | more;
+	__atomic_store_n(&q->granules, granules, __ATOMIC_RELAXED);
+	/* Release: who sees the count sees the entry, and what the caller did before. */
+	__atomic_store_n(&q->put, put + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+IOVAD_HOT_INLINE bool iovad_hot_retire(const struct iovad_hot_domain *d, uint32_t lcore, uint64_t iova,
+				       uint64_t len)
+{
+	const struct iovad_hot_lcore *first = &d->lcore[1];
+	const int32_t index = lcore; /* as iovad_hot_cache_of() */
+
+	return iovad_hot_put_retired(__atomic_load_n(&first[index].retired, __ATOMIC_RELAXED), d->shift, iova, len);
 }
 
 #ifdef __cplusplus

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026, the iovad authors
+ *
+ * iovad: the control lcore. What may block, or takes long, happens here and never on
+ * an lcore of the data path:
+ *
+ *   unmapping what was unmapped lazily, in runs, and giving its addresses back
+ *   trying again what could not be unmapped
+ *   giving the tree more nodes before it runs out of them
+ *   trimming the depot to what lcores exchange, and sizing magazines
+ *
+ * One of three ways to run it, as the application likes: a thread of iovad's own, a
+ * DPDK service on a service lcore, or a call in a loop of the application's. Started
+ * in several ways at once, one works at a time. It serves the domains that this process
+ * created.
+ *
+ * Where none runs nothing is lost: lazy unmapping becomes strict, in the caller, as soon as
+ * the last pass is older than four times lazy_max_age_us (at least 100 ms). That is
+ * logged, and visible in telemetry (/iovad/control). What an lcore had deferred shortly before
+ * stays until it unmaps again, or until iovad_flush(), the domain's end, or the next pass:
+ * so stop by iovad_control_thread_stop(), which leaves nothing.
+ */
+#ifndef IOVAD_CONTROL_H
+#define IOVAD_CONTROL_H
+
+#include <iovad/iovad.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * One bounded pass over all domains of this process. Any thread; may block.
+ * To be called at least every lazy_max_age_us / 2 of the most impatient domain.
+ * @return items reclaimed (ranges unmapped, magazines trimmed, chunks of nodes added);
+ *   0 also where another pass is running.
+ */
+IOVAD_API int iovad_control_poll(void);
+
+/**
+ * Register the DPDK service "iovad_control" and make it ready to run. The application
+ * maps it to a service lcore (rte_service_map_lcore_set()) that it started. Called
+ * again it gives the same id. Primary process only.
+ * @return 0; -EINVAL service_id is NULL; -ENOTSUP in a secondary process; what
+ *   rte_service_component_register() says.
+ */
+IOVAD_API int iovad_control_service(uint32_t *service_id);
+
+/**
+ * Start a thread, on CPUs where no lcore runs if there are any, that makes passes as
+ * often as the domains need.
+ * @return 0; -EALREADY it runs; -ENOTSUP in a secondary process; -EAGAIN no thread can be made.
+ */
+IOVAD_API int iovad_control_thread_start(void);
+
+/**
+ * Stop it after a last pass that leaves nothing deferred. May block. Unless the service
+ * runs, lazy unmapping is strict from now on.
+ * @return 0; -EALREADY none runs.
+ */
+IOVAD_API int iovad_control_thread_stop(void);
+
+/**
+ * Return when nothing that was freed or unmapped before the call is still deferred. Any
+ * thread, whether a control lcore runs or not; may block.
+ * @return 0; -EINVAL d is NULL; -ENOTSUP the domain belongs to another process;
+ *   -EIO some range could not be unmapped: it is in quarantine.
+ */
+IOVAD_API int iovad_flush(struct iovad_domain *d);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IOVAD_CONTROL_H */
