@@ -56,8 +56,13 @@ public:
 	// no_space: no more mappings may exist. no_memory: no memory, or no more may be locked.
 	virtual Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) = 0;
 
-	// Exactly what one map() gave. With ok no device reaches the memory any more; without,
-	// it has to be taken that it does.
+	// A run: exactly what one or several map() gave that touch one another, without a hole.
+	// ok: no device reaches any of it any more. Without, any mapping of the run may be
+	// reachable and any may be gone, and the caller asks again for each by itself; only ok
+	// says that one is gone. So a backend that can remove a run in part answers ok for what
+	// it has removed. not_found: nothing of it was removed by this call, which proves nothing.
+	//
+	// What is no run is refused, or failed: then translations were removed.
 	virtual Outcome unmap(uint64_t iova, uint64_t len) = 0;
 };
 

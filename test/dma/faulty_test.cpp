@@ -44,6 +44,20 @@ TEST_F(FaultyTest, PassesOnAndCounts)
 	EXPECT_EQ(faulty.failures(), 0u);
 }
 
+// The way of whoever unmaps in runs: one call, and where that failed one for each mapping.
+TEST_F(FaultyTest, ARunIsOneCall)
+{
+	for (uint64_t i = 1; i <= 3; ++i)
+		ASSERT_EQ(map(i), Status::ok);
+	faulty.fail(Call::unmap, 1, kBroken);
+	EXPECT_EQ(faulty.unmap(k4K, 3 * k4K).status, Status::failed);
+	EXPECT_EQ(unmap(2), Status::ok);
+	EXPECT_EQ(map(2), Status::ok);
+	EXPECT_EQ(faulty.unmap(k4K, 3 * k4K).status, Status::ok);
+	EXPECT_EQ(faulty.calls(Call::unmap), 3u);
+	EXPECT_EQ(soft->stats().mappings, 0u);
+}
+
 TEST_F(FaultyTest, FailsTheNthCallOfAKindForEveryN)
 {
 	for (uint64_t n = 1; n <= 8; ++n) {

@@ -123,7 +123,7 @@ const Space kSpaces[] = {
 
 struct Coverage {
 	int maps = 0, exists = 0, no_space = 0, locked = 0, no_tables = 0, invalid = 0;
-	int unmaps = 0, not_found = 0, translated = 0, crossed = 0, reasons[7] = {};
+	int unmaps = 0, in_runs = 0, not_found = 0, translated = 0, crossed = 0, reasons[7] = {};
 	uint64_t leaves_4k = 0, leaves_2m = 0, leaves_1g = 0;
 };
 
@@ -157,7 +157,7 @@ public:
 	void empty()
 	{
 		while (!oracle_.all.empty())
-			unmap_exactly(oracle_.all.begin()->first);
+			unmap_exactly(oracle_.all.begin()->first, oracle_.all.begin()->second.len);
 		check();
 		ASSERT_EQ(soft_->stats().tables, 1u);
 	}
@@ -243,23 +243,46 @@ private:
 		if (oracle_.all.empty())
 			return;
 		const auto [iova, m] = *pick();
-		ASSERT_EQ(soft_->unmap(iova, m.len + smallest_).status, Status::not_found);
-		const auto *next = oracle_.at(iova + smallest_);
-		if (!next || next->first != iova + smallest_ || next->second.len != m.len) {
-			ASSERT_EQ(soft_->unmap(iova + smallest_, m.len).status, Status::not_found);
-		}
-		if (m.len > smallest_) {
-			ASSERT_EQ(soft_->unmap(iova, m.len - smallest_).status, Status::not_found);
-			++seen_.not_found;
-		}
-		unmap_exactly(iova);
+		unmap_what_is_no_run(iova, m.len + smallest_);
+		unmap_what_is_no_run(iova + smallest_, m.len);
+		if (m.len > smallest_)
+			unmap_what_is_no_run(iova, m.len - smallest_);
+		if (random_.below(2))
+			unmap_exactly(iova, m.len);
+		else
+			unmap_exactly(iova, run_length(iova, 1 + random_.below(8)));
 	}
-	void unmap_exactly(uint64_t iova)
+	// Of as many mappings as touch one another, up to the most.
+	uint64_t run_length(uint64_t iova, uint64_t most) const
 	{
-		const uint64_t len = oracle_.all.at(iova).len;
-		ASSERT_EQ(soft_->unmap(iova, len).status, Status::ok);
+		uint64_t end = iova;
+		for (auto it = oracle_.all.find(iova); it != oracle_.all.end() && it->first == end && most != 0; ++it, --most)
+			end += it->second.len;
+		return end - iova;
+	}
+	bool is_run(uint64_t iova, uint64_t len) const
+	{
+		uint64_t done = 0;
+		while (done < len && oracle_.all.contains(iova + done))
+			done += oracle_.all.at(iova + done).len;
+		return done == len;
+	}
+	void unmap_what_is_no_run(uint64_t iova, uint64_t len)
+	{
+		if (is_run(iova, len))
+			return;
 		ASSERT_EQ(soft_->unmap(iova, len).status, Status::not_found);
-		oracle_.all.erase(iova);
+		++seen_.not_found;
+	}
+	void unmap_exactly(uint64_t iova, uint64_t len)
+	{
+		const uint64_t flushes = soft_->stats().flushes;
+		ASSERT_EQ(soft_->unmap(iova, len).status, Status::ok);
+		ASSERT_EQ(soft_->stats().flushes, flushes + 1);
+		ASSERT_EQ(soft_->unmap(iova, len).status, Status::not_found);
+		const auto first = oracle_.all.find(iova), end = oracle_.all.lower_bound(iova + len);
+		seen_.in_runs += std::distance(first, end) > 1 ? std::distance(first, end) : 0;
+		oracle_.all.erase(first, end);
 		++seen_.unmaps;
 	}
 
@@ -334,6 +357,7 @@ TEST(SoftModelTest, EveryResultEqualsTheOracles)
 	EXPECT_GT(seen.no_tables, 50);
 	EXPECT_GT(seen.invalid, 2);
 	EXPECT_GT(seen.unmaps, 1000);
+	EXPECT_GT(seen.in_runs, 500);
 	EXPECT_GT(seen.not_found, 1000);
 	EXPECT_GT(seen.translated, 1000);
 	EXPECT_GT(seen.crossed, 1000);

@@ -88,6 +88,48 @@ TEST_F(SoftRequesterTest, ADeviceThatNeverEndsFailsTheUnmapAndKeepsTheRangeTaken
 	EXPECT_EQ(soft->stats().flushes, 3u);
 }
 
+TEST_F(SoftRequesterTest, ARunThatIsStuckIsRetriedMappingByMappingAndInRuns)
+{
+	SoftConfig config;
+	config.drain_limit = std::chrono::milliseconds(1);
+	soft = make_soft(config);
+	for (uint64_t i = 0; i < 4; ++i)
+		ASSERT_EQ(map(k2M + i * k4K, kVa, k4K), Status::ok);
+	Requester device(*soft);
+	std::optional<Requester::Burst> burst(device);
+	EXPECT_EQ(unmap(k2M, 3 * k4K), Status::failed);
+	EXPECT_EQ(read(k2M + k4K), nullptr);
+	EXPECT_NE(read(k2M + 3 * k4K), nullptr);
+	EXPECT_EQ(unmap(k2M + k4K, k4K), Status::failed);
+	EXPECT_EQ(soft->stats().mappings, 4u);
+	EXPECT_TRUE(soft->verify(stderr));
+	burst.reset();
+	EXPECT_EQ(unmap(k2M + k4K, k4K), Status::ok);
+	EXPECT_EQ(map(k2M + k4K, kVa, k4K), Status::ok);
+	EXPECT_EQ(unmap(k2M, 4 * k4K), Status::ok) << "stuck or not";
+	EXPECT_EQ(soft->stats().mappings, 0u);
+	EXPECT_EQ(soft->stats().mapped_bytes, 0u);
+}
+
+TEST_F(SoftRequesterTest, ARunThatAnotherThreadUnmapsSomeOfIsBusyAndStays)
+{
+	for (uint64_t i = 0; i < 3; ++i)
+		ASSERT_EQ(map(k2M + i * k4K, kVa, k4K), Status::ok);
+	Requester device(*soft);
+	std::optional<Requester::Burst> burst(device);
+	std::thread unmapper([&] { EXPECT_EQ(unmap(k2M + k4K, k4K), Status::ok); });
+	while (read(k2M + k4K) != nullptr)
+		std::this_thread::yield();
+	EXPECT_EQ(unmap(k2M, 3 * k4K), Status::busy);
+	EXPECT_NE(read(k2M), nullptr);
+	EXPECT_NE(read(k2M + 2 * k4K), nullptr);
+	burst.reset();
+	unmapper.join();
+	EXPECT_EQ(unmap(k2M, 3 * k4K), Status::not_found) << "a hole now";
+	EXPECT_EQ(unmap(k2M, k4K), Status::ok);
+	EXPECT_EQ(unmap(k2M + 2 * k4K, k4K), Status::ok);
+}
+
 TEST_F(SoftRequesterTest, ADeviceMayMapInsideItsBurst)
 {
 	ASSERT_EQ(map(k2M, kVa, k4K), Status::ok);
@@ -104,47 +146,91 @@ TEST_F(SoftRequesterTest, ADeviceMayMapInsideItsBurst)
 
 // Memory is spoiled as soon as it is unmapped: a device that still read it would see that,
 // and the thread sanitizer would see the race.
-TEST_F(SoftRequesterTest, NoDeviceSeesWhatMemoryHoldsAfterItsUnmap)
-{
-	constexpr unsigned kPages = 8, kDevices = 2, kRounds = 2000, kLen = 256;
-	const auto memory = std::make_unique<soft::Table[]>(kPages);  // it is aligned
-	const auto page = [&](unsigned i) { return reinterpret_cast<unsigned char *>(&memory[i]); };
-	std::atomic<bool> done = false;
-	std::atomic<uint64_t> wrong = 0, seen = 0;
-	std::vector<std::thread> devices;
-	for (unsigned d = 0; d < kDevices; ++d) {
-		devices.emplace_back([&, d] {
-			Requester device(*soft);
-			unsigned char copy[kLen];
-			for (unsigned i = d; !done; ++i) {
-				// Rather here than inside the burst, where it costs the unmapper a time slice.
-				std::this_thread::yield();
-				const Requester::Burst burst(device);
-				for (unsigned p = 0; p < kPages; ++p) {
-					const void *va = read(k2M + (i + p) % kPages * k4K, kLen);
-					if (va == nullptr)
-						continue;
-					std::memcpy(copy, va, kLen);
-					wrong += copy[0] != 0xab || copy[kLen - 1] != 0xab;
-					++seen;
-				}
+class SoftSpoiledMemoryTest : public SoftTest {
+protected:
+	static constexpr unsigned kPages = 8, kDevices = 2, kRounds = 2000, kLen = 256;
+
+	void SetUp() override
+	{
+		for (unsigned d = 0; d < kDevices; ++d)
+			devices_.emplace_back([this, d] { read_on(d); });
+	}
+	void TearDown() override
+	{
+		done_ = true;
+		for (std::thread &device : devices_)
+			device.join();
+		EXPECT_EQ(wrong_, 0u);
+		SoftTest::TearDown();
+	}
+
+	static uint64_t address(unsigned page) { return k2M + page * k4K; }
+	void map_good(unsigned page)
+	{
+		std::memset(memory_[page].bytes, 0xab, kLen);
+		ASSERT_TRUE(soft->map(address(page), &memory_[page], k4K, kBidirectional).ok());
+	}
+	void unmap_and_spoil(unsigned page, unsigned pages = 1)
+	{
+		ASSERT_EQ(unmap(address(page), pages * k4K), Status::ok);
+		for (unsigned end = page + pages; page < end; ++page)
+			std::memset(memory_[page].bytes, 0, kLen);
+	}
+	bool enough(unsigned rounds) const { return rounds >= kRounds && seen_ >= 1000; }
+
+private:
+	void read_on(unsigned first)
+	{
+		Requester device(*soft);
+		unsigned char copy[kLen];
+		for (unsigned i = first; !done_; ++i) {
+			// Rather here than inside the burst, where it costs the unmapper a time slice.
+			std::this_thread::yield();
+			const Requester::Burst burst(device);
+			for (unsigned p = 0; p < kPages; ++p) {
+				const void *va = read(address((i + p) % kPages), kLen);
+				if (va == nullptr)
+					continue;
+				std::memcpy(copy, va, kLen);
+				wrong_ += copy[0] != 0xab || copy[kLen - 1] != 0xab;
+				++seen_;
 			}
-		});
+		}
 	}
-	for (unsigned i = 0; i < kRounds || seen < 1000; ++i) {
-		const unsigned p = i % kPages;
-		std::memset(page(p), 0xab, kLen);
-		ASSERT_EQ(map(k2M + p * k4K, reinterpret_cast<uintptr_t>(page(p)), k4K), Status::ok);
-		if (i < kPages - 1)
-			continue;
-		const unsigned oldest = (i + 1) % kPages;
-		ASSERT_EQ(unmap(k2M + oldest * k4K, k4K), Status::ok);
-		std::memset(page(oldest), 0, kLen);
+
+	struct alignas(k4K) Page {
+		unsigned char bytes[k4K];
+	};
+	const std::unique_ptr<Page[]> memory_ = std::make_unique<Page[]>(kPages);
+	std::atomic<bool> done_ = false;
+	std::atomic<uint64_t> wrong_ = 0, seen_ = 0;
+	std::vector<std::thread> devices_;
+};
+
+TEST_F(SoftSpoiledMemoryTest, NoDeviceSeesWhatMemoryHoldsAfterItsUnmap)
+{
+	for (unsigned i = 0; !enough(i); ++i) {
+		map_good(i % kPages);
+		if (i >= kPages - 1)
+			unmap_and_spoil((i + 1) % kPages);
+		ASSERT_FALSE(HasFatalFailure());
 	}
-	done = true;
-	for (std::thread &t : devices)
-		t.join();
-	EXPECT_EQ(wrong, 0u);
+}
+
+TEST_F(SoftSpoiledMemoryTest, NoDeviceSeesWhatMemoryHoldsAfterTheUnmapOfItsRun)
+{
+	for (unsigned i = 0; !enough(i); ++i) {
+		for (unsigned page = 0; page < kPages; ++page)
+			map_good(page);
+		const unsigned cut = i % kPages;
+		if (cut != 0)
+			unmap_and_spoil(0, cut);
+		unmap_and_spoil(cut, kPages - cut);
+		for (unsigned page = 0; page < kPages; ++page)
+			ASSERT_EQ(read(address(page)), nullptr);
+		ASSERT_FALSE(HasFatalFailure());
+	}
+	EXPECT_EQ(soft->stats().mappings, 0u);
 }
 
 }  // namespace

@@ -217,6 +217,87 @@ TEST_F(Type1BackendTest, UnmapsExactly)
 	EXPECT_TRUE(model_.mappings.empty());
 }
 
+constexpr Type1Model::Type kVersions[] = {Type1Model::kV1, Type1Model::kV2};
+
+TEST_F(Type1BackendTest, UnmapsARunInOneCall)
+{
+	for (const auto type : kVersions) {
+		model_.type = type;
+		VfioType1 &vfio = open();
+		for (const uint64_t iova : {0x1000, 0x2000, 0x4000})
+			ASSERT_TRUE(vfio.map(iova, at(0x10000), iova == 0x2000 ? 2 * kPage : kPage, kToDevice).ok());
+		ASSERT_TRUE(vfio.map(0x5000, at(0x10000), kPage, kToDevice).ok());
+		const int before = model_.calls;
+		EXPECT_TRUE(vfio.unmap(0x1000, 4 * kPage).ok());
+		EXPECT_EQ(model_.calls, before + 1);
+		EXPECT_EQ(model_.mappings.size(), 1u);
+		EXPECT_TRUE(vfio.unmap(0x5000, kPage).ok());
+	}
+}
+
+TEST_F(Type1BackendTest, DoesNotTakeARunWithAHoleForSuccess)
+{
+	for (const auto type : kVersions) {
+		model_.type = type;
+		VfioType1 &vfio = open();
+		for (const uint64_t iova : {0x1000, 0x3000})
+			ASSERT_TRUE(vfio.map(iova, at(0x10000), kPage, kToDevice).ok());
+		expect(vfio.unmap(0x1000, 3 * kPage), Status::failed, "less was unmapped");
+		EXPECT_TRUE(model_.mappings.empty());
+		for (const uint64_t iova : {0x1000, 0x3000})
+			EXPECT_TRUE(vfio.unmap(iova, kPage).ok()) << "gone already";
+	}
+}
+
+TEST_F(Type1BackendTest, DoesNotTakeARunThatIsCutForSuccess)
+{
+	VfioType1 &vfio = open();
+	const auto map_three = [&] {
+		model_.mappings.clear();
+		for (const uint64_t iova : {0x1000, 0x3000, 0x5000})
+			ASSERT_TRUE(vfio.map(iova, at(0x10000), 2 * kPage, kToDevice).ok());
+	};
+	for (const auto type : kVersions) {
+		model_.type = type;
+		const bool v1 = type == Type1Model::kV1;
+		map_three();
+		expect(vfio.unmap(0x1000, 5 * kPage), v1 ? Status::failed : Status::invalid, v1 ? "more was" : "cuts");
+		EXPECT_EQ(model_.mappings.size(), v1 ? 0u : 3u);
+		map_three();
+		expect(vfio.unmap(0x2000, 5 * kPage), v1 ? Status::not_found : Status::invalid, v1 ? "nothing was" : "cuts");
+		EXPECT_EQ(model_.mappings.size(), 3u);
+	}
+}
+
+// Up to the first that the kernel refuses to remove.
+TEST_F(Type1BackendTest, ARunThatFailedInPartIsRetriedMappingByMapping)
+{
+	for (const auto type : kVersions) {
+		model_.type = type;
+		VfioType1 &vfio = open();
+		for (const uint64_t iova : {0x1000, 0x2000, 0x3000})
+			ASSERT_TRUE(vfio.map(iova, at(0x10000), kPage, kToDevice).ok());
+		model_.mappings[0x2000].others = true;
+		expect(vfio.unmap(0x1000, 3 * kPage), Status::failed, "less was unmapped");
+		EXPECT_TRUE(vfio.unmap(0x1000, kPage).ok()) << "gone already";
+		expect(vfio.unmap(0x2000, kPage), Status::not_found, "nothing was unmapped");
+		EXPECT_TRUE(vfio.unmap(0x3000, kPage).ok());
+		EXPECT_EQ(model_.mappings.size(), 1u);
+		model_.mappings.clear();
+	}
+}
+
+TEST_F(Type1BackendTest, ARunGoneWithTheLastDeviceIsDone)
+{
+	VfioType1 &vfio = open();
+	for (const uint64_t iova : {0x1000, 0x2000})
+		ASSERT_TRUE(vfio.map(iova, at(0x10000), kPage, kToDevice).ok());
+	model_.mappings.clear();  // and another device came
+	EXPECT_TRUE(vfio.unmap(0x1000, 2 * kPage).ok());
+	model_.type = Type1Model::kNone;
+	EXPECT_TRUE(vfio.unmap(0x1000, 2 * kPage).ok());
+}
+
 // Prior art: silent corruption after an unmap of size 0.
 TEST_F(Type1BackendTest, DoesNotTakeSizeZeroForSuccess)
 {

@@ -222,6 +222,53 @@ TEST_P(Type1KernelTest, NoticesAnUnmapBeyondTheEnd)
 	expect(backend_->unmap(kBase, 2 * kPage), Status::failed, "less was unmapped");
 }
 
+TEST_P(Type1KernelTest, UnmapsARunInOneCall)
+{
+	const Memory memory(4 * kPage);
+	// The same memory or not, of any length and direction: what counts is that they touch.
+	const auto map_run = [&] {
+		map(kBase, memory.at(0), kPage);
+		map(kBase + kPage, memory.at(0), 2 * kPage, kToDevice);
+		map(kBase + 3 * kPage, memory.at(3 * kPage), kPage, kFromDevice);
+	};
+	map_run();
+	EXPECT_EQ(left(), left_ - 3);
+	unmap(kBase, 4 * kPage);
+	EXPECT_EQ(left(), left_);
+	map_run();
+	unmap(kBase + kPage, 3 * kPage);
+	EXPECT_EQ(left(), left_ - 1) << "its neighbour stays";
+	unmap(kBase, kPage);
+}
+
+TEST_P(Type1KernelTest, NoticesAHoleInARun)
+{
+	const Memory memory(kPage);
+	map(kBase, memory.at(0), kPage);
+	map(kBase + 2 * kPage, memory.at(0), kPage);
+	expect(backend_->unmap(kBase, 3 * kPage), Status::failed, "less was unmapped");
+	EXPECT_EQ(left(), left_) << "all that was there is gone";
+	unmap(kBase, kPage);
+	unmap(kBase + 2 * kPage, kPage);
+}
+
+TEST_P(Type1KernelTest, NoticesARunThatEndsInsideAMapping)
+{
+	const Memory memory(2 * kPage);
+	map(kBase, memory.at(0), 2 * kPage);
+	map(kBase + 2 * kPage, memory.at(0), 2 * kPage);
+	const Outcome o = backend_->unmap(kBase, 3 * kPage);
+	if (GetParam() == VFIO_TYPE1_IOMMU) {
+		expect(o, Status::failed, "more was unmapped");
+		EXPECT_EQ(left(), left_);
+	} else {
+		expect(o, Status::invalid, "cuts a mapping");
+		EXPECT_EQ(left(), left_ - 2);
+	}
+	unmap(kBase, 2 * kPage);
+	unmap(kBase + 2 * kPage, 2 * kPage);
+}
+
 TEST_P(Type1KernelTest, RefusesWhatIsNotAligned)
 {
 	const Memory memory(2 * kPage);

@@ -21,6 +21,7 @@ struct Type1Model {
 	struct Mapping {
 		uint64_t va, len;
 		uint32_t flags;
+		bool others = false;  // another process made it: before Linux 6.0 only that one removes it
 	};
 
 	// What the machine is.
@@ -142,7 +143,7 @@ private:
 			return -EINVAL;
 		if (m.vaddr == 0)  // there is never memory
 			return -EFAULT;
-		mappings[m.iova] = {m.vaddr, m.size, m.flags};
+		mappings[m.iova] = {m.vaddr, m.size, m.flags, false};
 		return 0;
 	}
 
@@ -161,7 +162,7 @@ private:
 			return -EINVAL;
 		uint64_t unmapped = 0;
 		for (auto it = find(m.iova, m.size); it != mappings.end(); it = find(m.iova, m.size)) {
-			if (it->first < m.iova)
+			if (it->second.others || (type == kV1 && it->first < m.iova))
 				break;
 			unmapped += it->second.len;
 			mappings.erase(it);

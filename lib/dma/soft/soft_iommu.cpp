@@ -147,37 +147,68 @@ Outcome SoftIommu::unmap(uint64_t iova, uint64_t len)
 	const bool drained = requesters_.drain(config_.drain_limit);
 	flushes_.fetch_add(1, std::memory_order_relaxed);
 	const std::lock_guard guard(mutex_);
-	const auto it = records_.find(iova);
 	if (!drained) {
-		it->second.state = State::stuck;
+		keep_stuck(iova, len);
 		return {Status::failed, ETIMEDOUT, "a device does not end what it has begun"};
 	}
-	locked_ -= len;
-	cleared_ -= len;
-	records_.erase(it);
+	forget(iova, len);
 	return {};
 }
 
-// From now on it does not translate. The record stays until no device can be using it.
+SoftIommu::Run SoftIommu::beginning_in(uint64_t iova, uint64_t len)
+{
+	return {records_.lower_bound(iova), records_.upper_bound(iova + (len - 1))};
+}
+
+bool SoftIommu::is_whole(const Run &run, uint64_t iova, uint64_t len)
+{
+	uint64_t end = iova;
+	for (const auto &[first, record] : run) {
+		if (first != end)
+			return false;
+		end += record.len;
+	}
+	return end == iova + len;
+}
+
+// From now on it does not translate. The records stay until no device can be using it: they
+// keep others from mapping there, or unmapping.
 Outcome SoftIommu::remove(uint64_t iova, uint64_t len)
 {
 	if (!aligned(iova, len))
 		return invalid("address and length must be whole pages");
 	const std::lock_guard guard(mutex_);
-	const auto it = records_.find(iova);
-	if (it == records_.end() || it->second.len != len) {
+	const Run run = beginning_in(iova, len);
+	if (!is_whole(run, iova, len)) {
 		return {Status::not_found, taken(iova, len) ? EINVAL : ENOENT,
 			"not exactly what was mapped"};
 	}
-	Record &record = it->second;
-	if (record.state == State::draining)
-		return {Status::busy, EBUSY, "another thread is unmapping it"};
-	if (record.state == State::live) {
-		pages_.unmap(iova, len);
-		cleared_ += len;
+	for (const auto &[first, record] : run) {
+		if (record.state == State::draining)
+			return {Status::busy, EBUSY, "another thread is unmapping it"};
 	}
-	record.state = State::draining;
+	for (auto &[first, record] : run) {
+		if (record.state == State::live) {
+			pages_.unmap(first, record.len);
+			cleared_ += record.len;
+		}
+		record.state = State::draining;
+	}
 	return {};
+}
+
+void SoftIommu::forget(uint64_t iova, uint64_t len)
+{
+	locked_ -= len;
+	cleared_ -= len;
+	const Run run = beginning_in(iova, len);
+	records_.erase(run.begin(), run.end());
+}
+
+void SoftIommu::keep_stuck(uint64_t iova, uint64_t len)
+{
+	for (auto &[first, record] : beginning_in(iova, len))
+		record.state = State::stuck;
 }
 
 SoftStats SoftIommu::stats()

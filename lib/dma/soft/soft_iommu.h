@@ -3,7 +3,7 @@
 // through. It maps, refuses and reports as VFIO's type 1 with a VT-d below it does.
 //
 //   page_table   address -> memory; read by every translation, lock-free
-//   records      what each map() gave: unmap() takes back exactly that, or refuses
+//   records      what each map() gave: unmap() takes back a run of whole ones, or refuses
 //   requesters   devices whose bursts an unmap() waits for
 //   fault_log    what devices tried and must not
 //
@@ -17,6 +17,7 @@
 
 #include <map>
 #include <memory>
+#include <ranges>
 
 #include "dma/backend.h"
 #include "dma/soft/fault_log.h"
@@ -75,9 +76,10 @@ public:
 	// Also invalid: in no valid span; memory at address 0 or beyond 52 bits. Whether there
 	// is memory at va is not looked at.
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override;
-	// not_found: not exactly what one map() gave; nothing changed. failed: a device does not
-	// end its burst; the addresses translate no more, but are taken until another unmap()
-	// of them succeeds.
+	// All or nothing, and one flush. not_found: no run of whole mappings; nothing changed.
+	// busy: so, but another thread is unmapping some of it. failed: a device does not end its
+	// burst; the addresses translate no more, but each mapping's are taken until another
+	// unmap(), of it alone or in a run, succeeds.
 	Outcome unmap(uint64_t iova, uint64_t len) override;
 
 	// Where a device's access to len bytes at iova goes. Any thread; takes no lock unless it
@@ -115,6 +117,7 @@ private:
 		State state;
 	};
 	using Records = std::map<uint64_t, Record>;  // by iova
+	using Run = std::ranges::subrange<Records::iterator>;
 
 	explicit SoftIommu(const SoftConfig &config);
 
@@ -128,7 +131,11 @@ private:
 	bool addressable(uint64_t iova, uint64_t len) const;
 	Outcome check(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir) const;
 	Outcome install(uint64_t iova, const Record &record);
+	Run beginning_in(uint64_t iova, uint64_t len);
+	static bool is_whole(const Run &run, uint64_t iova, uint64_t len);
 	Outcome remove(uint64_t iova, uint64_t len);
+	void forget(uint64_t iova, uint64_t len);
+	void keep_stuck(uint64_t iova, uint64_t len);
 	bool verify_record(uint64_t iova, const Record &record) const;
 
 	// What translations read.

@@ -158,7 +158,7 @@ Outcome unmap_failure(int error, Placement placement)
 	if (explains(placement) && placement != Placement::outside)
 		return map_invalid(error, placement);
 	return {Status::invalid, error,
-		"the range cuts a mapping: unmap exactly what one map gave; nothing was unmapped"};
+		"the range cuts a mapping: unmap whole ones that touch one another; nothing was unmapped"};
 }
 
 Outcome unmap_mismatch(uint64_t unmapped, uint64_t len)
@@ -169,11 +169,11 @@ Outcome unmap_mismatch(uint64_t unmapped, uint64_t len)
 			"another process made it (before Linux 6.0 only that one can unmap it)"};
 	if (unmapped < len)
 		return {Status::failed, 0,
-			"less was unmapped than asked for: the range is not what one map gave, and part of it was "
-			"not mapped, or still is"};
+			"less was unmapped than asked for: part of the range was not mapped, or still is (another "
+			"process made it); what was unmapped is gone"};
 	return {Status::failed, 0,
-		"more was unmapped than asked for: the range is the beginning of a larger mapping, which is gone "
-		"as a whole; devices that use the rest will fault"};
+		"more was unmapped than asked for: the range ends inside a mapping, which is gone as a whole; "
+		"devices that use the rest will fault"};
 }
 
 }  // namespace iovad::dma

@@ -36,10 +36,15 @@ public:
 	bool pins_memory() const override { return true; }
 	Outcome info(Info &out) override;
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override;
-	// Success of the kernel is not enough: the size it reports must be the one asked for.
-	// ok also where nothing is mapped any more: mappings end with the last device.
-	// not_found: nothing was unmapped, and something is there. failed: something else than
-	// the range was.
+	// One call, in which the kernel removes mapping after mapping; flushes are its affair.
+	// Success of the kernel is not enough: the size it reports, the sum of what it removed,
+	// must be the one asked for. ok also where nothing is mapped any more: mappings end with
+	// the last device, and those of a run that failed may be gone.
+	// invalid: an end of the range cuts a mapping, and version 2 refused. not_found: nothing
+	// was unmapped, and something is there. failed: something else than the range was. Both
+	// versions remove what lies around a hole; version 1 removes none from where a mapping
+	// begins before the range, and the whole of the one that goes on behind it. If it is as
+	// long there as the range has holes, the sum is right and nobody notices.
 	Outcome unmap(uint64_t iova, uint64_t len) override;
 
 private:
