@@ -20,7 +20,12 @@ namespace {
 [[gnu::noinline]] int alloc_slow(iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
 				 unsigned n)
 {
-	return negative_errno(d->core.alloc_bulk(rte_lcore_id(), len, limit, iovas, n));
+	const unsigned lcore = rte_lcore_id();
+	Status status = d->core.alloc_bulk(lcore, len, limit, iovas, n);
+	// What was unmapped lazily may be what is missing.
+	if (status == Status::no_space && d->mapper && d->mapper->make_room(lcore))
+		status = d->core.alloc_bulk(lcore, len, limit, iovas, n);
+	return negative_errno(status);
 }
 
 [[gnu::cold]] int bad_free(const iovad_domain *d, Status status, rte_iova_t iova, uint64_t len)
@@ -182,38 +187,4 @@ int iovad_verify(struct iovad_domain *d, FILE *why)
 	} catch (const std::bad_alloc &) {
 		return -ENOMEM;
 	}
-}
-
-int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain_stats *out)
-{
-	if (!d || !out)
-		return -EINVAL;
-	const iovad::core::DomainStats s = d->core.stats();
-	const iovad::core::Geometry &g = d->core.geometry();
-	*out = {};
-	out->live_ranges = s.live_ranges;
-	out->live_bytes = g.bytes(s.live_granules);
-	out->cached_ranges = s.cached_ranges;
-	out->cached_bytes = g.bytes(s.cached_granules);
-	out->reserved_bytes = g.bytes(s.reserved_granules);
-	out->free_bytes = g.bytes(s.free_granules);
-	out->largest_gap_bytes = g.bytes(s.largest_gap);
-	out->tree_nodes = s.tree_nodes;
-	out->tree_bytes = s.tree_nodes * iovad::core::kNodeBytes;
-	out->cache_hits = s.cache_hits;
-	out->depot_hits = s.depot_hits;
-	out->tree_allocs = s.tree_allocs;
-	out->tree_frees = s.tree_frees;
-	out->fail_nospace = s.fail_nospace;
-	out->fail_again = s.fail_again;
-	out->reclaims = s.reclaims;
-	out->bad_frees = s.bad_frees;
-	if (d->mappings) {
-		const auto &counters = d->mappings->counters;
-		out->backend_maps = counters.maps.load(std::memory_order_relaxed);
-		out->backend_unmaps = counters.unmaps.load(std::memory_order_relaxed);
-		out->backend_errors = counters.errors.load(std::memory_order_relaxed);
-		out->quarantined_bytes = counters.quarantined_bytes.load(std::memory_order_relaxed);
-	}
-	return 0;
 }

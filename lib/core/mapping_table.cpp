@@ -99,7 +99,7 @@ MappingRecord *MappingTable::take()
 void MappingTable::give_back(MappingRecord *r)
 {
 	pending_ -= r->pending;
-	r->whole = r->part = r->padding = 0;
+	r->whole = r->part = r->padding = r->deferred = r->tries = 0;
 	r->pending = r->region = r->installed = r->cached = false;
 	r->next = free_;
 	free_ = r;
@@ -122,7 +122,8 @@ void MappingTable::add(MappingRecord *r, const Mapping &m)
 	--pending_;
 }
 
-// What lies in r makes way for it, and what goes.
+// What goes makes way for r, and what lies in it. Newest first: any buffer does, but for one
+// that was shadowed.
 bool MappingTable::index_va(MappingRecord *r, PageIndex::Entry goes)
 {
 	const Mapping m = r->mapping();
@@ -132,7 +133,8 @@ bool MappingTable::index_va(MappingRecord *r, PageIndex::Entry goes)
 			return true;
 		MappingRecord &other = records_[number(old)];
 		const Mapping o = other.mapping();
-		if (o.len >= m.len || !m.holds_va(o.va, o.len))
+		const bool by_age = newest_first_ && !r->region && !other.region;
+		if (by_age ? r->shadowed : o.len >= m.len || !m.holds_va(o.va, o.len))
 			return false;
 		if (!other.shadowed)
 			shadow(&other);
@@ -196,11 +198,55 @@ MappingRecord *MappingTable::record_at(uint64_t iova)
 	return e == 0 ? nullptr : &records_[number(e)];
 }
 
+// How often exactly that is mapped; null: never.
+uint32_t *MappingTable::uses_of(uint64_t iova, uint64_t bytes, MappingRecord *&record)
+{
+	record = record_at(iova);
+	if (!record)
+		return nullptr;
+	const Mapping m = record->mapping();
+	if (!m.holds_iova(iova, bytes))
+		return nullptr;
+	uint32_t &uses = m.len == bytes ? record->whole : record->part;
+	return uses != 0 ? &uses : nullptr;
+}
+
+MappingTable::Ended MappingTable::end_use(uint64_t iova, uint64_t bytes)
+{
+	MappingRecord *record;
+	uint32_t *uses = uses_of(iova, bytes, record);
+	if (!uses)
+		return {false, nullptr};
+	--*uses;
+	if (record->used())
+		return {true, nullptr};
+	remove(record);
+	return {true, record};
+}
+
+MappingTable::Ended MappingTable::end_deferred_use(uint64_t iova, uint64_t bytes)
+{
+	// Where nobody checks it is 0.
+	if (MappingRecord *record = record_at(iova); record && record->deferred != 0)
+		--record->deferred;
+	return end_use(iova, bytes);
+}
+
+bool MappingTable::defer_use(uint64_t iova, uint64_t bytes)
+{
+	MappingRecord *record;
+	const uint32_t *uses = uses_of(iova, bytes, record);
+	if (!uses || record->deferred >= record->whole + record->part)
+		return false;
+	++record->deferred;
+	return true;
+}
+
 MappingRecord *MappingTable::shareable(uint64_t va, uint64_t len, uint32_t dir, uint64_t limit)
 {
 	const auto fits = [=, this](const MappingRecord &r) {
 		const Mapping m = r.mapping();
-		const bool same = m.va == va && m.len == len && m.dir == dir && shift_ == kPageShift;
+		const bool same = m.va == va && m.len == len && m.dir == dir && shift_ == kPageShift && !newest_first_;
 		const bool in_region = r.region && m.holds_va(va, len) && (dir & ~m.dir) == 0;
 		return (same || in_region) && m.iova + (va - m.va) + (len - 1) <= limit;
 	};

@@ -10,6 +10,9 @@
 // the longer, where one lies in the other, so that what a region holds is found whatever
 // else is mapped inside; else the older. The others are shadowed there, are kept in buckets
 // by address, and take its place when it goes.
+//
+// Where mappings are retired lazily the newer one of two buffers comes first: the older may be on
+// its way out, and a lookup must not lead there. prefer_newest() says so.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +49,11 @@ struct alignas(64) MappingRecord {
 	uint32_t whole;    // times all its granules were mapped and not yet unmapped
 	uint32_t part;     // the same for some of its granules
 	MappingRecord *next;  // in the free list or a bucket; its user's between remove() and give_back()
+	union {
+		uint32_t deferred;     // while mapped, with checks: of those times, to be ended lazily
+		uint32_t retry_at_ms;  // in quarantine: since its beginning
+	};
+	uint8_t tries;     // in quarantine: failed ones
 	bool region;       // stays mapped until it is removed as a region
 	bool pending, mapped, shadowed;  // MappingTable's; mapped: between add() and remove()
 	bool installed;    // by somebody else, who also removes the translation
@@ -84,6 +92,8 @@ public:
 	// remove() found too few for those that were to take the place of what went: they are not
 	// found by virtual address until more tables are given.
 	bool starved() const { return starved_; }
+	// Few are left, if none is taken.
+	bool low_on_tables() const { return pool_.count() < kTablesNeeded * (pending_ + kTablesAhead); }
 
 	// A record to add() or to give_back(). Needs has_tables(). Null: there is none left.
 	MappingRecord *take();
@@ -94,12 +104,28 @@ public:
 	void give_back(MappingRecord *record);
 
 	MappingRecord *record_at(uint64_t iova);
+	// One use of [iova, iova + bytes), whole granules, is over. last: it was the last one; lookups
+	// do not find the record any more, and it is the caller's.
+	struct Ended {
+		bool found;
+		MappingRecord *last;
+	};
+	Ended end_use(uint64_t iova, uint64_t bytes);
+
+	// For those who check that no use is ended twice: one is to be ended later, by
+	// end_deferred_use(). False: there is none that is not.
+	bool defer_use(uint64_t iova, uint64_t bytes);
+	Ended end_deferred_use(uint64_t iova, uint64_t bytes);
+
 	// One that [va, va + len) may share: a region that holds it and allows dir, or a mapping
 	// of exactly these pages for dir. Not a larger one, nor larger granules: some page of it
 	// might belong to nobody any more when its mapper is done, be given back, and come again as
 	// other memory, while the mapping, kept by who shares it, still leads to the old. In either
 	// case what is shared ends at or below the limit.
+	// With prefer_newest(), regions only: whether the mapping is being retired is not known here.
 	MappingRecord *shareable(uint64_t va, uint64_t len, uint32_t dir, uint64_t limit);
+
+	void prefer_newest() { newest_first_ = true; }
 
 	uint32_t live() const { return live_; }  // records in use
 
@@ -109,13 +135,15 @@ public:
 
 	// Written by whoever maps, read by anyone.
 	struct Counters {
-		std::atomic<uint64_t> maps, unmaps, errors, shared, quarantined_bytes;
+		std::atomic<uint64_t> maps, unmaps, unmapped, errors, shared;
+		std::atomic<uint64_t> quarantined_ranges, quarantined_bytes, retries;
 	};
 	Counters counters;
 
 private:
 	static constexpr unsigned kPageShift = 12;  // what owners of memory give back at least
 	static constexpr unsigned kBuckets = 256, kBucketShift = 21;
+	static constexpr uint32_t kTablesAhead = 4;
 
 	// An index's entry: generation << 32 | (record + 1) << 1.
 	static PageIndex::Entry entry(uint32_t n, uint32_t generation)
@@ -128,6 +156,7 @@ private:
 		return entry(static_cast<uint32_t>(r - records_), r->generation.load(std::memory_order_relaxed));
 	}
 	bool lookup(const PageIndex &index, Pfn page, Mapping &out) const;
+	uint32_t *uses_of(uint64_t iova, uint64_t bytes, MappingRecord *&record);
 	Pfn first_page(uint64_t address) const { return address >> shift_; }
 	bool index_va(MappingRecord *r, PageIndex::Entry goes = 0);
 	void reveal(MappingRecord *shadowed, PageIndex::Entry goes);
@@ -152,6 +181,7 @@ private:
 	uint32_t pending_;            // taken, neither added nor given back
 	uint32_t shadowed_;           // how many records are
 	bool starved_;                // one of them lacks tables
+	bool newest_first_;
 	MappingRecord *buckets_[kBuckets];  // shadowed records up to 1 << kBucketShift bytes, by first byte
 	MappingRecord *large_;              // the longer ones
 };

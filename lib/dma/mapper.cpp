@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/clock.h"
 
 namespace iovad::dma {
 
 using core::LockGuard;
 using core::Mapping;
 using core::MappingRecord;
+using core::MappingTable;
 
 namespace {
 
@@ -31,10 +33,14 @@ try {
 
 }  // namespace
 
-Mapper::Mapper(core::Domain &domain, core::MappingTable &table, std::unique_ptr<Backend> backend,
-	       TableSource tables)
-	: domain_(domain), table_(table), backend_(std::move(backend)), tables_(std::move(tables))
+Mapper::Mapper(core::Domain &domain, core::MappingTable &table, core::RetireQueues &queues, Policy policy,
+	       std::unique_ptr<Backend> backend, TableSource tables)
+	: domain_(domain), table_(table), policy_(policy), backend_(std::move(backend)),
+	  removal_(domain, table, *backend_), retirer_(domain, table, queues, removal_, policy == Policy::lazy),
+	  tables_(std::move(tables))
 {
+	if (policy_ == Policy::lazy)
+		table_.prefer_newest();
 }
 
 Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova)
@@ -48,32 +54,72 @@ Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit
 	if (dir == kToDevice && backend_->pins_memory())
 		prefault(va, len, false, helpers_);
 	MappingRecord *record;
-	return map_new(lcore, m, limit, dir, Kind::buffer, record, iova);
+	return map_or_make_room(lcore, m, limit, dir, Kind::buffer, record, iova);
 }
+
+namespace {
+
+// Whole granules; false: there is no such memory.
+bool whole_granules(uint64_t granule, uint64_t iova, uint64_t len, uint64_t &first, uint64_t &bytes)
+{
+	const uint64_t mask = granule - 1;
+	if (len == 0 || iova + (len - 1) < iova || iova + (len - 1) > UINT64_MAX - mask)
+		return false;
+	first = iova & ~mask;
+	bytes = ((iova + len - 1) | mask) + 1 - first;
+	return true;
+}
+
+}  // namespace
 
 Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
 {
-	const uint64_t mask = domain_.geometry().granule - 1;
-	const uint64_t first = iova & ~mask;
-	if (len == 0 || iova + (len - 1) < iova || iova + (len - 1) > UINT64_MAX - mask)
+	uint64_t first, bytes;
+	if (!whole_granules(domain_.geometry().granule, iova, len, first, bytes))
 		return outcome(Status::invalid);
-	const uint64_t bytes = ((iova + len - 1) | mask) + 1 - first;
-	MappingRecord *record;
+	MappingTable::Ended ended;
 	{
 		LockGuard guard(table_.lock());
-		record = table_.record_at(first);
-		if (!record || !record->mapping().holds_iova(first, bytes))
-			return outcome(Status::not_found);
-		uint32_t &times = record->mapping().len == bytes ? record->whole : record->part;
-		if (times == 0)
-			return outcome(Status::not_found);
-		--times;
-		if (record->used())
-			return {};
-		table_.remove(record);
+		ended = table_.end_use(first, bytes);
 	}
-	feed_table();
-	return tear_down(lcore, record);
+	return end(lcore, ended);
+}
+
+// At once.
+Outcome Mapper::end(unsigned lcore, MappingTable::Ended ended)
+{
+	if (!ended.found)
+		return outcome(Status::not_found);
+	if (ended.last) {
+		feed_table(false);
+		return removal_.remove(lcore, ended.last);
+	}
+	// Others may have been done with it already, lazily.
+	if (retirer_.anything_deferred())
+		retirer_.drain(lcore);
+	return {};
+}
+
+Outcome Mapper::unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len)
+{
+	uint64_t first, bytes;
+	if (!whole_granules(domain_.geometry().granule, iova, len, first, bytes))
+		return outcome(Status::invalid);
+	if (policy_ != Policy::lazy) {
+		LockGuard guard(table_.lock());
+		// From the first one on, for good: a mapping that is on its way out must not be shared.
+		table_.prefer_newest();
+		if (policy_ == Policy::checked && !table_.defer_use(first, bytes))
+			return outcome(Status::not_found);
+	}
+	if (retirer_.put(lcore, iova, len))
+		return {};
+	MappingTable::Ended ended;
+	{
+		LockGuard guard(table_.lock());
+		ended = table_.end_deferred_use(first, bytes);
+	}
+	return end(lcore, ended);
 }
 
 Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova,
@@ -97,7 +143,7 @@ Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_
 	const auto place = regions_.emplace_hint(next, first, Region{len, nullptr});
 	MappingRecord *record;
 	const Kind kind = installer == Installer::us ? Kind::region : Kind::installed_region;
-	const Outcome o = map_new(core::kNoLcore, m, limit, dir, kind, record, iova);
+	const Outcome o = map_or_make_room(core::kNoLcore, m, limit, dir, kind, record, iova);
 	if (o.ok())
 		place->second.record = record;
 	else
@@ -122,6 +168,8 @@ Outcome Mapper::remove_region(const void *va, uint64_t len)
 	if (place == regions_.end() || place->second.len != len)
 		return outcome(Status::not_found);
 	MappingRecord *record = place->second.record;
+	if (in_use(*record))
+		retirer_.drain(core::kNoLcore);
 	{
 		LockGuard records(table_.lock());
 		if (record->whole != 0 || record->part != 0)
@@ -130,8 +178,15 @@ Outcome Mapper::remove_region(const void *va, uint64_t len)
 		table_.remove(record);
 	}
 	regions_.erase(place);
-	feed_table();
-	return tear_down(core::kNoLcore, record);
+	feed_table(false);
+	return removal_.remove(core::kNoLcore, record);
+}
+
+// By more than being a region.
+bool Mapper::in_use(MappingRecord &record)
+{
+	LockGuard guard(table_.lock());
+	return record.whole != 0 || record.part != 0;
 }
 
 bool Mapper::memory_of(const void *va, uint64_t len, uint32_t dir, Memory &out) const
@@ -159,6 +214,14 @@ bool Mapper::share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova
 	count(table_.counters.shared);
 	iova = mapping.iova + (m.va - mapping.va) + m.offset;
 	return true;
+}
+
+Outcome Mapper::map_or_make_room(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
+				 MappingRecord *&record, uint64_t &iova)
+{
+	const Outcome o = map_new(lcore, m, limit, dir, kind, record, iova);
+	const bool ran_out = o.status == Status::no_space || o.status == Status::no_memory || o.status == Status::again;
+	return ran_out && make_room(lcore) ? map_new(lcore, m, limit, dir, kind, record, iova) : o;
 }
 
 // iova: of the caller's first byte.
@@ -207,12 +270,12 @@ MappingRecord *Mapper::take_record()
 }
 
 // What was shadowed may need more tables than there are, to take the place of what went. If
-// there is no memory now, the next tables that are given serve them.
-void Mapper::feed_table()
+// there is no memory now, the next tables that are given serve them. ahead: before they are needed.
+void Mapper::feed_table(bool ahead)
 {
 	{
 		LockGuard guard(table_.lock());
-		if (!table_.starved())
+		if (!table_.starved() && !(ahead && table_.low_on_tables()))
 			return;
 	}
 	if (core::PageIndex::Table *tables = tables_(kTablesAtOnce)) {
@@ -268,15 +331,9 @@ void Mapper::deallocate(unsigned lcore, const MappingRecord &r, uint64_t iova, u
 		domain_.free_range(iova - padding, padding + len);
 }
 
-// Where a limit of the backend was hit, what waits for being unmapped goes first.
 Outcome Mapper::install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
 {
-	const auto try_once = [&] {
-		return guarded([&] { return backend_->map(iova, reinterpret_cast<void *>(va), len, dir); });
-	};
-	Outcome o = try_once();
-	if ((o.status == Status::no_space || o.status == Status::no_memory) && flush())
-		o = try_once();
+	const Outcome o = guarded([&] { return backend_->map(iova, reinterpret_cast<void *>(va), len, dir); });
 	count(o.ok() ? table_.counters.maps : table_.counters.errors);
 	return o;
 }
@@ -288,48 +345,28 @@ Outcome Mapper::probe(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
 	if (!o.ok())
 		return o;
 	count(table_.counters.unmaps);
+	count(table_.counters.unmapped);
 	return guarded([&] { return backend_->unmap(iova, len); });
 }
 
-Outcome Mapper::tear_down(unsigned lcore, MappingRecord *record)
+// ---- the control lcore ----
+
+unsigned Mapper::pass(unsigned lcore)
 {
-	const Mapping m = record->mapping();
-	if (!record->installed) {
-		const Outcome o = guarded([&] { return backend_->unmap(m.iova, m.len); });
-		if (!o.ok()) {
-			count(table_.counters.errors);
-			quarantine(record);
-			return {Status::failed, o.error, o.advice};
-		}
-		count(table_.counters.unmaps);
-	}
-	deallocate(lcore, *record, m.iova, m.len);
-	give_back(record);
-	return {};
+	feed_table(true);
+	return retirer_.pass(lcore) + removal_.retry_due(lcore, core::now_ns());
 }
 
-void Mapper::quarantine(MappingRecord *record)
+Outcome Mapper::drain(unsigned lcore)
 {
-	count(table_.counters.quarantined_bytes, record->mapping().len);
-	std::lock_guard guard(quarantine_mutex_);
-	record->next = quarantined_;
-	quarantined_ = record;
+	retirer_.drain(lcore);
+	removal_.retry_all(lcore);
+	return outcome(removal_.quarantine_empty() ? Status::ok : Status::busy);
 }
 
-bool Mapper::flush()
+bool Mapper::make_room(unsigned lcore)
 {
-	MappingRecord *list;
-	{
-		std::lock_guard guard(quarantine_mutex_);
-		list = std::exchange(quarantined_, nullptr);
-	}
-	bool some = false;
-	while (list) {
-		MappingRecord *record = std::exchange(list, list->next);
-		table_.counters.quarantined_bytes.fetch_sub(record->mapping().len, std::memory_order_relaxed);
-		some |= tear_down(core::kNoLcore, record).ok();
-	}
-	return some;
+	return retirer_.drain(lcore) + removal_.retry_all(lcore) != 0;
 }
 
 Outcome Mapper::refresh(Span *conflict)

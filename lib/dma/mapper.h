@@ -3,9 +3,12 @@
 //
 // The memory is rounded to whole granules; the same pages, and what a region holds, are
 // shared. Order of a map: record, address, translation, then lookups find it; of an unmap
-// the reverse. What failed is undone, so nothing is recorded that is not mapped. A
-// translation that does not go away quarantines its range: nobody finds it, nobody is
-// handed its address, and flush() tries again.
+// the reverse (Removal), at once or lazily (Retirer). What failed is undone, so nothing is
+// recorded that is not mapped. A translation that does not go away quarantines its range:
+// nobody finds it, nobody is handed its address, and it is tried again.
+//
+// A map for which something has run out (addresses, records, mappings that the backend can
+// hold) ends what is deferred, and tries once more before it fails.
 //
 // Used in the process that created the domain only: its backend is there. Any thread may
 // call. Locks are not held while the backend works, but for regions, which are added and
@@ -22,6 +25,8 @@
 #include "core/mapping_table.h"
 #include "dma/backend.h"
 #include "dma/prefault.h"
+#include "dma/removal.h"
+#include "dma/retirer.h"
 
 namespace iovad::dma {
 
@@ -34,14 +39,20 @@ public:
 	// n zeroed tables that live as long as the table of mappings, or null. May block.
 	using TableSource = std::function<core::PageIndex::Table *(unsigned n)>;
 
-	Mapper(core::Domain &domain, core::MappingTable &table, std::unique_ptr<Backend> backend,
-	       TableSource tables);
+	enum class Policy {
+		strict,
+		lazy,     // of what programs unmap by the inlined path
+		checked,  // lazy, but each unmap is looked at first: nothing is inlined
+	};
+
+	Mapper(core::Domain &domain, core::MappingTable &table, core::RetireQueues &queues, Policy policy,
+	       std::unique_ptr<Backend> backend, TableSource tables);
 
 	// See iovad_dma.h. lcore as in Domain. Outcome.advice is set where the backend failed.
 	Outcome map(unsigned lcore, const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova);
 	Outcome unmap(unsigned lcore, uint64_t iova, uint64_t len);
-	// Lazily: what the inlined path could not put into the queue.
-	Outcome unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len) { return unmap(lcore, iova, len); }
+	// What the inlined path could not put into the queue.
+	Outcome unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len);
 	Outcome add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova,
 			   Installer installer = Installer::us);
 	Outcome remove_region(const void *va, uint64_t len);
@@ -51,20 +62,27 @@ public:
 	// that is not in use is reserved then too.
 	Outcome refresh(Span *conflict = nullptr);
 
-	// Tries again to unmap what is quarantined. True: some of it went.
-	bool flush();
-
 	// For the control lcore. Times are of CLOCK_MONOTONIC, in nanoseconds.
 	//
 	// One bounded pass: unmaps what is deferred, tries again what is quarantined and due, gets
-	// tables before they run out. Returns how many ranges were unmapped.
-	unsigned pass(unsigned) { return 0; }
+	// tables before they run out. Returns how many mappings are gone.
+	unsigned pass(unsigned lcore);
 	// Until then lcores may defer; 0: no longer.
-	void serve(uint64_t) {}
-	// Nothing that was unmapped before the call is still deferred. Not ok: some is quarantined.
-	Outcome drain(unsigned) { return {}; }
+	void serve(uint64_t until) { retirer_.serve(until); }
+
+	// Nothing that was unmapped before the call is still deferred, and all that is quarantined was
+	// tried again. busy: some still is.
+	Outcome drain(unsigned lcore);
+	// The same where something has run out. Whether it is worth to try again.
+	bool make_room(unsigned lcore);
+
+	// This lcore goes away: what it deferred is unmapped.
+	void release_lcore(unsigned lcore) { retirer_.release_lcore(lcore); }
 
 	Backend &backend() { return *backend_; }
+
+	// For the log: what no caller is told. Before the first map.
+	void set_report(Report report) { removal_.set_report(std::move(report)); }
 
 	// CPUs for threads that help to fault memory in; all unless set, before the first map.
 	void set_helpers(const cpu_set_t &cpus) { helpers_ = cpus; }
@@ -78,23 +96,28 @@ private:
 	Outcome bring_in(const Memory &m, uint32_t dir);
 	bool share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova);
 	enum class Kind { buffer, region, installed_region };
+	Outcome map_or_make_room(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
+				 core::MappingRecord *&record, uint64_t &iova);
 	Outcome map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
 			core::MappingRecord *&record, uint64_t &iova);
 	core::MappingRecord *take_record();
-	void feed_table();
+	void feed_table(bool ahead);
+	Outcome end(unsigned lcore, core::MappingTable::Ended ended);
+	bool in_use(core::MappingRecord &record);
 	void give_back(core::MappingRecord *record);
 	Status allocate(unsigned lcore, const Memory &m, uint64_t limit, core::MappingRecord &r, uint64_t &iova);
 	void deallocate(unsigned lcore, const core::MappingRecord &r, uint64_t iova, uint64_t len);
 	Outcome probe(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir);
 	Outcome install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir);
-	Outcome tear_down(unsigned lcore, core::MappingRecord *record);
-	void quarantine(core::MappingRecord *record);
 	Status keep_out(core::Pfn first, core::Pfn end, Span *conflict);
 	uint64_t large_page(const Memory &m, uint64_t size) const;
 
 	core::Domain &domain_;
 	core::MappingTable &table_;
+	const Policy policy_;
 	std::unique_ptr<Backend> backend_;
+	Removal removal_;
+	Retirer retirer_;
 	TableSource tables_;
 	cpu_set_t helpers_ = every_cpu();
 	std::atomic<uint64_t> page_sizes_ = 0;
@@ -105,8 +128,6 @@ private:
 	};
 	std::mutex regions_mutex_;
 	std::map<uint64_t, Region> regions_;  // by the caller's virtual address
-	std::mutex quarantine_mutex_;
-	core::MappingRecord *quarantined_ = nullptr;  // a list
 };
 
 }  // namespace iovad::dma

@@ -10,6 +10,7 @@
 
 #include "core/domain.h"
 #include "core/mapping_table.h"
+#include "core/retire_queue.h"
 #include "dma/mapper.h"
 #include "eal/eal_memory.h"
 #include "eal/table_memory.h"
@@ -22,7 +23,7 @@ namespace iovad::eal {
 // At the front of the memzone.
 struct alignas(64) SharedDomain {
 	// "iovad-", the layout of what programs inline, the layout of the rest.
-	static constexpr uint64_t kMagic = 0x696f7661642d0002 + (IOVAD_HOT_LAYOUT << 8);
+	static constexpr uint64_t kMagic = 0x696f7661642d0003 + (IOVAD_HOT_LAYOUT << 8);
 	static constexpr unsigned kMaxProcesses = 64;
 
 	uint64_t magic;
@@ -34,6 +35,7 @@ struct alignas(64) SharedDomain {
 	uint32_t processes[kMaxProcesses];  // pids of those attached, 0: free
 	core::DomainState *state;
 	core::MappingTable *mappings;  // null without a backend
+	core::RetireQueues *retired;   // likewise
 };
 
 }  // namespace iovad::eal

@@ -75,7 +75,10 @@ uint32_t other_process(SharedDomain &shared, uint32_t pid)
 int lcore_comes(unsigned, void *) { return 0; }
 void lcore_goes(unsigned lcore, void *domain)
 {
-	static_cast<iovad_domain *>(domain)->core.release_lcore(lcore);
+	auto *d = static_cast<iovad_domain *>(domain);
+	if (d->mapper)
+		d->mapper->release_lcore(lcore);
+	d->core.release_lcore(lcore);
 }
 
 iovad_domain *fail(int error)
@@ -148,8 +151,9 @@ const rte_memzone *reserve_memzone(const iovad_domain_conf &conf, size_t bytes)
 
 // Of a domain's memzone.
 struct Layout {
-	size_t state, mappings, bytes;
+	size_t state, mappings, retired, bytes;
 	uint32_t records;
+	unsigned queues;  // of lcores
 
 	Layout(const iovad_domain_conf &conf, const core::DomainConfig &config)
 	{
@@ -158,12 +162,23 @@ struct Layout {
 				  : static_cast<uint32_t>(std::min<uint64_t>(config.max_ranges, kMostRecords));
 		state = sizeof(SharedDomain);
 		mappings = state + round_up(core::DomainState::bytes(config));
-		bytes = mappings + (records ? core::MappingTable::bytes(records) : 0);
+		retired = mappings + (records ? round_up(core::MappingTable::bytes(records)) : 0);
+		queues = std::min(RTE_MAX_LCORE, int{kLaterLcores} + static_cast<int>(rte_lcore_count()));
+		bytes = retired + (records ? core::RetireQueues::bytes(queues) : 0);
 	}
 	static size_t round_up(size_t n) { return (n + 63) & ~size_t{63}; }
 
 	static constexpr uint64_t kMostRecords = uint64_t{1} << 30;
+	static constexpr int kLaterLcores = 16;  // threads that register
 };
+
+// Granules.
+uint64_t most_deferred(const iovad_domain_conf &conf, const core::Geometry &g)
+{
+	constexpr uint64_t kMostBytes = 64 << 20, kMostGranules = 4096;
+	return conf.lazy_max_bytes ? std::max<uint64_t>(g.pfn(conf.lazy_max_bytes), 1)
+				   : std::max(g.pfn(kMostBytes), kMostGranules);
+}
 
 void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const core::DomainConfig &config)
 {
@@ -175,9 +190,11 @@ void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const
 	shared->unmap_policy = conf.unmap_policy;
 	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
 	shared->state = core::DomainState::format(base + layout.state, config);
-	if (layout.records != 0)
-		shared->mappings = core::MappingTable::format(base + layout.mappings, layout.records,
-							      config.geometry);
+	if (layout.records == 0)
+		return;
+	shared->mappings = core::MappingTable::format(base + layout.mappings, layout.records, config.geometry);
+	shared->retired = core::RetireQueues::format(base + layout.retired, layout.queues,
+						     most_deferred(conf, config.geometry));
 }
 
 // Where no lcore of this process runs: threads that help with the slow work run there.
@@ -195,14 +212,21 @@ cpu_set_t cpus_without_lcores()
 	return cpus;
 }
 
+dma::Mapper::Policy policy_of(const iovad_domain_conf &conf)
+{
+	if (conf.flags & IOVAD_DOMAIN_F_DEBUG)
+		return dma::Mapper::Policy::checked;
+	return conf.unmap_policy == IOVAD_UNMAP_LAZY ? dma::Mapper::Policy::lazy : dma::Mapper::Policy::strict;
+}
+
 // What devices cannot address, and what EAL uses, is kept out of circulation first.
 int start_mapping(iovad_domain &d, const iovad_domain_conf &conf, OpenBackend open)
 try {
 	if (!open.backend)
 		return 0;
 	d.tables = std::make_unique<TableMemory>(conf.socket_id);
-	d.mapper = std::make_unique<dma::Mapper>(d.core, *d.mappings, std::move(open.backend),
-						 [tables = d.tables.get()](unsigned n) { return tables->take(n); });
+	d.mapper = std::make_unique<dma::Mapper>(d.core, *d.mappings, *d.shared->retired, policy_of(conf),
+						 std::move(open.backend), [tables = d.tables.get()](unsigned n) { return tables->take(n); });
 	d.mapper->set_helpers(cpus_without_lcores());
 	d.container_fd = open.container_fd;
 	if (const int error = refresh(d))
@@ -328,7 +352,7 @@ int destroy_domain(iovad_domain *d)
 		return -EBUSY;
 	}
 	if (d->mapper)
-		d->mapper->flush();
+		d->mapper->drain(rte_lcore_id());
 	d->core.reclaim();
 	const core::AddressSpace::Totals totals = d->core.space().totals();
 	if (totals.live_ranges != 0) {

@@ -134,6 +134,8 @@ struct iovad_domain_stats {
 	uint64_t unmapped_ranges;                 /**< ranges unmapped, by however many calls */
 	uint64_t deferred_peak_bytes;             /**< the most there were at once */
 	uint64_t deferred_peak_us;                /**< the longest that one waited, at most */
+	uint64_t deferred_p50_us, deferred_p99_us; /**< of all so far, half and 99 % waited at most this long:
+	                                               powers of two, as upper bounds */
 	uint64_t helps;                           /**< times a caller had to unmap what was to be deferred */
 	uint64_t bad_unmaps;                      /**< lazy unmaps of what was not mapped so, found later */
 	uint64_t quarantined_ranges;              /**< whose translation could not be removed yet */

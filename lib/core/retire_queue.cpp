@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "core/retire_queue.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <memory>
+#include <new>
+
+#include "core/clock.h"
+#include "core/relaxed.h"
+
+namespace iovad::core {
+
+static_assert(RetireQueue::kEntries * sizeof(uint64_t) % 64 == 0);
+
+namespace {
+
+void raise(std::atomic<uint64_t> &peak, uint64_t value)
+{
+	uint64_t was = peak.load(std::memory_order_relaxed);
+	while (was < value && !peak.compare_exchange_weak(was, value, std::memory_order_relaxed)) {
+	}
+}
+
+}  // namespace
+
+unsigned RetireQueue::take(uint64_t *entries, unsigned most, uint64_t now, uint64_t &since)
+{
+	LockGuard guard(lock_);
+	const uint64_t all = put();
+	const unsigned n = static_cast<unsigned>(std::min<uint64_t>(all - taken_, most));
+	for (unsigned i = 0; i < n; ++i)
+		entries[i] = hot_.entry[(taken_ + i) % kEntries];
+	since = older_.at;
+	taken_ += n;
+	if (taken_ == all)
+		older_ = {all, now};
+	else if (taken_ >= newer_.put)
+		older_ = newer_;
+	newer_ = {all, now};
+	return n;
+}
+
+uint64_t RetireQueue::oldest(uint64_t now)
+{
+	LockGuard guard(lock_);
+	return put() == taken_ ? now : older_.at;
+}
+
+void RetireQueue::close()
+{
+	LockGuard guard(lock_);
+	store_relaxed(hot_.limit, 0);
+}
+
+size_t RetireQueues::bytes(unsigned count)
+{
+	static_assert(alignof(RetireQueue) == 64);
+	return ((sizeof(RetireQueues) + 63) & ~size_t{63}) + (count + 1) * sizeof(RetireQueue);
+}
+
+RetireQueues *RetireQueues::format(void *memory, unsigned count, uint64_t most)
+{
+	auto *all = new (memory) RetireQueues{};
+	auto *queues = static_cast<std::byte *>(memory) + ((sizeof(RetireQueues) + 63) & ~size_t{63});
+	all->count_ = count + 1;
+	all->most_ = most;
+	all->left_ = most;
+	all->in_work_since_ = UINT64_MAX;
+	// Small enough that what idle owners keep leaves most of it to the others.
+	all->chunk_ = std::clamp<uint64_t>(most / (4 * all->count_), 1, RetireQueue::kEntries / 4);
+	all->queues_ = reinterpret_cast<RetireQueue *>(queues);
+	std::uninitialized_value_construct_n(all->queues_, all->count_);
+	const uint64_t now = now_ns();
+	all->for_each([now](RetireQueue &q) { q.older_ = q.newer_ = {0, now}; });
+	return all;
+}
+
+RetireQueue *RetireQueues::claim()
+{
+	for (unsigned i = 1; i < count_; ++i) {
+		LockGuard guard(queues_[i].lock_);
+		if (!queues_[i].owned_) {
+			queues_[i].owned_ = true;
+			return &queues_[i];
+		}
+	}
+	return nullptr;
+}
+
+void RetireQueues::release(RetireQueue &q)
+{
+	LockGuard guard(q.lock_);
+	store_relaxed(q.hot_.limit, 0);
+	left_.fetch_add(q.granted_ - q.hot_.granules, std::memory_order_relaxed);
+	q.granted_ = q.hot_.granules;
+	q.owned_ = false;
+}
+
+bool RetireQueues::extend(RetireQueue &q, uint64_t granules)
+{
+	LockGuard guard(q.lock_);
+	const uint64_t put = q.hot_.granules, room = RetireQueue::kEntries - (q.hot_.put - q.taken_);
+	if (room == 0)
+		return false;
+	const uint64_t unused = q.granted_ - put;
+	if (unused < granules) {
+		uint64_t left = left_.load(std::memory_order_relaxed), more;
+		do {
+			more = std::min(std::max(granules - unused, chunk_), left);
+			if (unused + more < granules)
+				return false;
+		} while (!left_.compare_exchange_weak(left, left - more, std::memory_order_relaxed));
+		q.granted_ += more;
+	}
+	// What is to be put next takes one entry, however long it is.
+	store_relaxed(q.hot_.limit, put + std::max(granules, std::min(q.granted_ - put, room)));
+	return true;
+}
+
+void RetireQueues::done(unsigned entries, uint64_t granules, uint64_t since, uint64_t now)
+{
+	const uint64_t age = now - std::min(since, now);
+	const unsigned slot = static_cast<unsigned>(std::bit_width(age / kMicrosecond));
+	counters.ages[std::min(slot, Counters::kAges - 1)].fetch_add(entries, std::memory_order_relaxed);
+	raise(counters.peak_age, age);
+	done_entries_.fetch_add(entries, std::memory_order_relaxed);
+	done_granules_.fetch_add(granules, std::memory_order_relaxed);
+	left_.fetch_add(granules, std::memory_order_relaxed);
+}
+
+RetireQueues::Deferred RetireQueues::deferred() const
+{
+	// What is done first: it was put before.
+	const uint64_t entries = done_entries_.load(std::memory_order_relaxed);
+	const uint64_t granules = done_granules_.load(std::memory_order_relaxed);
+	Deferred sum = {};
+	for (unsigned i = 0; i < count_; ++i) {
+		sum.entries += queues_[i].put();
+		sum.granules += queues_[i].granules();
+	}
+	return {sum.entries - std::min(entries, sum.entries), sum.granules - std::min(granules, sum.granules)};
+}
+
+void RetireQueues::note_peak() { raise(counters.peak_granules, deferred().granules); }
+
+uint64_t RetireQueues::oldest(uint64_t now)
+{
+	uint64_t oldest = std::min(now, in_work_since_.load(std::memory_order_relaxed));
+	for_each([&](RetireQueue &queue) { oldest = std::min(oldest, queue.oldest(now)); });
+	return oldest;
+}
+
+uint64_t RetireQueues::age_us(unsigned per_mille) const
+{
+	uint64_t all = 0, seen = 0;
+	for (const auto &n : counters.ages)
+		all += n.load(std::memory_order_relaxed);
+	for (unsigned slot = 0; slot < Counters::kAges; ++slot) {
+		seen += counters.ages[slot].load(std::memory_order_relaxed);
+		if (seen != 0 && seen * 1000 >= all * per_mille)
+			return uint64_t{1} << slot;
+	}
+	return 0;
+}
+
+}  // namespace iovad::core

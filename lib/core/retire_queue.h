@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Retire queues: what lcores have unmapped lazily, on its way to the control lcore. A queue
+// has one owner, an lcore, which puts; whoever takes, the control lcore or an owner that
+// helps, does so in turn, under the queue's lock. The first is for all threads without an
+// lcore and for lcores that came too late for one of their own.
+//
+// Putting is inlined into programs (iovad_hot.h): it compares with one number, the limit,
+// and stores the entry and two counts. The limit stands for all reasons to stop:
+//
+//   the ring         an entry is one granule at least, so that granules up to the room in the
+//                    ring cannot overflow it
+//   the budget       what is deferred in all queues, and what they may still put, is never
+//                    more than the domain allows: owners take from it in chunks (extend()),
+//                    and what has been unmapped goes back to it (done())
+//   nobody serves    0: the owner comes to the cold path with its next entry
+//
+// Ages. Entries have no time: reading a clock costs more than all of putting. Instead the
+// taker notes, now and then, how many entries there are; what comes later is younger than
+// that. So an age is an upper bound, off by the time between two visits.
+#pragma once
+
+#include <atomic>
+
+#include "core/size_class.h"
+#include "core/spin_lock.h"
+
+namespace iovad::core {
+
+// Granules in a row that are to be unmapped.
+struct Retired {
+	Pfn first;
+	uint64_t granules;
+
+	static Retired of(uint64_t entry) { return {entry >> 12, (entry & (IOVAD_HOT_LONGEST - 1)) + 1}; }
+};
+
+class alignas(64) RetireQueue {
+public:
+	static constexpr unsigned kEntries = IOVAD_HOT_RETIRED;
+
+	// The owner. False: not before the queue was extended.
+	bool put(unsigned shift, uint64_t iova, uint64_t len)
+	{
+		return iovad_hot_put_retired(&hot_, shift, iova, len);
+	}
+	iovad_hot_retire_queue *hot() { return &hot_; }
+
+	// Up to `most` entries, the oldest first. since: none of them came earlier.
+	unsigned take(uint64_t *entries, unsigned most, uint64_t now, uint64_t &since);
+
+	// Entries, and granules in them, ever put.
+	uint64_t put() const { return __atomic_load_n(&hot_.put, __ATOMIC_ACQUIRE); }
+	uint64_t granules() const { return __atomic_load_n(&hot_.granules, __ATOMIC_RELAXED); }
+	// No entry that is still here came earlier; `now` where none is.
+	uint64_t oldest(uint64_t now);
+
+	// From now on the owner comes to the cold path.
+	void close();
+
+private:
+	friend class RetireQueues;
+
+	struct Mark {
+		uint64_t put, at;  // later entries came after that time
+	};
+
+	iovad_hot_retire_queue hot_;  // first
+	SpinLock lock_;               // for what follows, and for setting the limit
+	bool owned_;
+	uint64_t taken_;              // entries
+	uint64_t granted_;            // granules of the budget, ever
+	Mark older_, newer_;          // no entry that is here came before the older one
+};
+
+class RetireQueues {
+public:
+	// count: of lcores, at least 0. most: granules that may be deferred at once.
+	static size_t bytes(unsigned count);
+	static RetireQueues *format(void *memory, unsigned count, uint64_t most);
+
+	RetireQueue &shared() { return queues_[0]; }
+	// One without an owner, or null.
+	RetireQueue *claim();
+	// The owner is gone, and nothing is in it.
+	void release(RetireQueue &queue);
+
+	// The owner, with an entry of so many granules to put next. False: no room in the ring, or
+	// none in the budget.
+	bool extend(RetireQueue &queue, uint64_t granules);
+
+	// The translations of so many entries are gone. since: the oldest of them came no earlier.
+	void done(unsigned entries, uint64_t granules, uint64_t since, uint64_t now);
+
+	template <class Use> void for_each(Use use)
+	{
+		for (unsigned i = 0; i < count_; ++i)
+			use(queues_[i]);
+	}
+
+	uint64_t most() const { return most_; }
+	struct Deferred {
+		uint64_t entries, granules;
+	};
+	// Of all that was put and is not done. Exact when nothing runs beside the call.
+	Deferred deferred() const;
+	// Notes the peak. By who takes, before it does.
+	void note_peak();
+	// What the control lcore has taken and not done yet came no earlier than this.
+	void set_in_work_since(uint64_t since) { in_work_since_.store(since, std::memory_order_relaxed); }
+	// None that is deferred came earlier; `now` where none is.
+	uint64_t oldest(uint64_t now);
+
+	// Read by anyone.
+	struct Counters {
+		std::atomic<uint64_t> peak_granules, peak_age;  // nanoseconds
+		std::atomic<uint64_t> flushes, helps, bad_unmaps;
+		static constexpr unsigned kAges = 32;
+		std::atomic<uint64_t> ages[kAges];  // entries by log2 of their age in microseconds
+	};
+	Counters counters;
+	// Microseconds that so many per mille of all entries waited at most; a power of two.
+	uint64_t age_us(unsigned per_mille) const;
+
+private:
+	unsigned count_;
+	uint64_t most_, chunk_;
+	std::atomic<uint64_t> left_;  // of the budget
+	std::atomic<uint64_t> done_entries_, done_granules_;
+	std::atomic<uint64_t> in_work_since_;
+	RetireQueue *queues_;
+};
+
+}  // namespace iovad::core

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dma/removal.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/clock.h"
+
+namespace iovad::dma {
+
+using core::LockGuard;
+using core::Mapping;
+using core::MappingRecord;
+
+namespace {
+
+constexpr unsigned kAtOnce = 32;  // under one hold of the table's lock
+
+void count(std::atomic<uint64_t> &counter, uint64_t n = 1) { counter.fetch_add(n, std::memory_order_relaxed); }
+
+uint64_t iova_of(const MappingRecord *r) { return r->iova.load(std::memory_order_relaxed); }
+uint64_t end_of(const MappingRecord *r) { return iova_of(r) + r->len.load(std::memory_order_relaxed); }
+
+size_t length_of_run(std::span<MappingRecord *> records)
+{
+	size_t n = 1;
+	while (n < records.size() && iova_of(records[n]) == end_of(records[n - 1]))
+		++n;
+	return n;
+}
+
+}  // namespace
+
+Removal::Removal(core::Domain &domain, core::MappingTable &table, Backend &backend)
+	: domain_(domain), table_(table), backend_(backend), quarantine_(table.counters)
+{
+}
+
+void Removal::quarantine(MappingRecord *record) { quarantine_.add(record, core::now_ns()); }
+
+void Removal::report(Trouble trouble, uint64_t iova, uint64_t len, const Outcome &o) const
+{
+	if (report_)
+		report_(trouble, iova, len, o);
+}
+
+// What a backend throws (no memory, for what it says of a failure) must not lose the mappings.
+Outcome Removal::unmap(uint64_t iova, uint64_t len, unsigned mappings)
+{
+	Outcome o;
+	try {
+		o = backend_.unmap(iova, len);
+	} catch (...) {
+		o = {Status::no_memory, 0, "no memory in the backend"};
+	}
+	count(o.ok() ? table_.counters.unmaps : table_.counters.errors);
+	if (o.ok())
+		count(table_.counters.unmapped, mappings);
+	return o;
+}
+
+Outcome Removal::remove(unsigned lcore, MappingRecord *record)
+{
+	if (!record->installed) {
+		const Mapping m = record->mapping();
+		if (const Outcome o = unmap(m.iova, m.len, 1); !o.ok()) {
+			quarantine(record);
+			return {Status::failed, o.error, o.advice};
+		}
+	}
+	give_back(lcore, {&record, 1});
+	return {};
+}
+
+unsigned Removal::remove(unsigned lcore, Records records)
+{
+	std::sort(records.begin(), records.end(),
+		  [](const MappingRecord *a, const MappingRecord *b) { return iova_of(a) < iova_of(b); });
+	size_t gone = 0;
+	for (size_t begin = 0; begin < records.size();) {
+		const Records run = records.subspan(begin, length_of_run(records.subspan(begin)));
+		gone += remove_run(run, records.subspan(gone));
+		begin += run.size();
+	}
+	give_back(lcore, records.first(gone));
+	return static_cast<unsigned>(gone);
+}
+
+// Those that are gone move to the front of `gone`, which may overlap the run from below.
+size_t Removal::remove_run(Records run, Records gone)
+{
+	const uint64_t iova = iova_of(run.front()), len = end_of(run.back()) - iova;
+	if (run.size() > 1 && unmap(iova, len, static_cast<unsigned>(run.size())).ok()) {
+		std::copy(run.begin(), run.end(), gone.begin());
+		return run.size();
+	}
+	size_t n = 0;
+	for (MappingRecord *record : run) {
+		const Mapping m = record->mapping();
+		const Outcome o = unmap(m.iova, m.len, 1);
+		if (o.ok()) {
+			gone[n++] = record;
+			continue;
+		}
+		quarantine(record);
+		report(Trouble::unmap_failed, m.iova, m.len, o);
+	}
+	return n;
+}
+
+void Removal::give_back(unsigned lcore, Records gone)
+{
+	free_addresses(lcore, gone);
+	while (!gone.empty()) {
+		const Records some = gone.first(std::min<size_t>(gone.size(), kAtOnce));
+		LockGuard guard(table_.lock());
+		for (MappingRecord *record : some)
+			table_.give_back(record);
+		gone = gone.subspan(some.size());
+	}
+}
+
+// Sorted, so that magazines get addresses in a row, which are handed out, and come back, in a row.
+void Removal::free_addresses(unsigned lcore, Records gone)
+{
+	const core::Geometry &g = domain_.geometry();
+	for (size_t i = 0; i < gone.size();) {
+		const MappingRecord &first = *gone[i];
+		const uint64_t len = first.mapping().len;
+		if (!first.cached) {
+			const uint64_t padding = g.bytes(first.padding);
+			domain_.free_range(iova_of(&first) - padding, padding + len);
+			++i;
+			continue;
+		}
+		uint64_t iovas[kAtOnce];
+		unsigned n = 0;
+		for (; i < gone.size() && n < kAtOnce && gone[i]->cached && gone[i]->mapping().len == len; ++i)
+			iovas[n++] = iova_of(gone[i]);
+		domain_.free_bulk(lcore, iovas, len, n);
+	}
+}
+
+unsigned Removal::retry_due(unsigned lcore, uint64_t now) { return retry(lcore, quarantine_.take_due(now)); }
+unsigned Removal::retry_all(unsigned lcore) { return retry(lcore, quarantine_.take_all()); }
+
+unsigned Removal::retry(unsigned lcore, MappingRecord *list)
+{
+	unsigned gone = 0;
+	while (list) {
+		MappingRecord *record = std::exchange(list, list->next);
+		const Mapping m = record->mapping();
+		const unsigned tries = record->tries + 1;  // it is not ours after the call
+		const Outcome o = remove(lcore, record);
+		count(table_.counters.retries);
+		gone += o.ok();
+		if (!o.ok() && tries == Quarantine::kTriesReported)
+			report(Trouble::still_quarantined, m.iova, m.len, o);
+	}
+	return gone;
+}
+
+}  // namespace iovad::dma

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The end of mappings: the translation goes, then the address is free, then the record.
+// In this order always, so that an address is never handed out before the translation it had is
+// gone. Mappings that lie side by side go in one call of the backend. What cannot be removed
+// goes to quarantine.
+//
+// Records come here when lookups do not find them any more, and belong to whoever calls. Any
+// thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "core/domain.h"
+#include "core/mapping_table.h"
+#include "dma/backend.h"
+#include "dma/quarantine.h"
+
+namespace iovad::dma {
+
+// What nobody who called is told, for the log.
+enum class Trouble {
+	unmap_failed,       // of what was unmapped lazily: it is in quarantine
+	still_quarantined,  // after Quarantine::kTriesReported tries
+	not_mapped,         // unmapped lazily, and not mapped with that length
+	not_served,         // unmapped lazily, and no control lcore runs: done at once
+};
+using Report = std::function<void(Trouble, uint64_t iova, uint64_t len, const Outcome &)>;
+
+class Removal {
+public:
+	Removal(core::Domain &domain, core::MappingTable &table, Backend &backend);
+
+	// Before anything is removed.
+	void set_report(Report report) { report_ = std::move(report); }
+	void report(Trouble trouble, uint64_t iova, uint64_t len, const Outcome &o = {}) const;
+
+	// lcore: whose cache gets the address, as in Domain.
+	Outcome remove(unsigned lcore, core::MappingRecord *record);
+	// In any order; they come back sorted. Returns how many are gone.
+	unsigned remove(unsigned lcore, std::span<core::MappingRecord *> records);
+
+	// Tries again what is in quarantine and due, or all of it. Returns how many are gone.
+	unsigned retry_due(unsigned lcore, uint64_t now);
+	unsigned retry_all(unsigned lcore);
+	bool quarantine_empty() const { return quarantine_.empty(); }
+
+private:
+	using Records = std::span<core::MappingRecord *>;
+
+	Outcome unmap(uint64_t iova, uint64_t len, unsigned mappings);
+	size_t remove_run(Records run, Records gone);
+	void give_back(unsigned lcore, Records gone);
+	void free_addresses(unsigned lcore, Records gone);
+	unsigned retry(unsigned lcore, core::MappingRecord *list);
+	void quarantine(core::MappingRecord *record);
+
+	core::Domain &domain_;
+	core::MappingTable &table_;
+	Backend &backend_;
+	Quarantine quarantine_;
+	Report report_;
+};
+
+}  // namespace iovad::dma

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dma/retirer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/clock.h"
+
+namespace iovad::dma {
+
+using core::LockGuard;
+using core::MappingRecord;
+using core::MappingTable;
+using core::Retired;
+using core::RetireQueue;
+using core::RetireQueues;
+
+namespace {
+
+constexpr unsigned kBatch = 2 * RetireQueue::kEntries;  // any queue fits into half of it
+constexpr unsigned kHelp = 256;      // entries that an owner unmaps at once
+constexpr unsigned kHelpRounds = 2 * RetireQueue::kEntries / kHelp;
+constexpr unsigned kAtOnce = 16;     // entries looked up under one hold of the table's lock
+
+}  // namespace
+
+// What was taken and is not done. The arrays are whoever's it is.
+struct Retirer::Batch {
+	// Of one queue.
+	struct Part {
+		unsigned entries;
+		uint64_t granules, since;
+	};
+
+	std::span<uint64_t> entries;
+	std::span<MappingRecord *> records;
+	std::span<Part> parts;
+	unsigned n = 0, part_count = 0;
+
+	bool has_room_for_queue() const
+	{
+		return entries.size() - n >= RetireQueue::kEntries && part_count < parts.size();
+	}
+
+	template <unsigned kEntries, unsigned kParts> struct Arrays;
+};
+
+template <unsigned kEntries, unsigned kParts> struct Retirer::Batch::Arrays {
+	std::array<uint64_t, kEntries> entries;
+	std::array<MappingRecord *, kEntries> records;
+	std::array<Part, kParts> parts;
+
+	Batch batch() { return {entries, records, parts}; }
+};
+
+struct Retirer::PassBatch : Batch::Arrays<kBatch, 64> {};
+
+// An owner at work, from construction to destruction.
+class Retirer::Helping {
+public:
+	explicit Helping(Retirer &retirer) : active_(begin(retirer)) {}
+	// Release pairs with wait_for_helpers().
+	~Helping() { active_.fetch_sub(1, std::memory_order_release); }
+	Helping(const Helping &) = delete;
+	Helping &operator=(const Helping &) = delete;
+
+private:
+	static std::atomic<uint32_t> &begin(Retirer &r)
+	{
+		LockGuard guard(r.helpers_lock_);
+		r.helpers_[r.phase_].fetch_add(1, std::memory_order_relaxed);
+		return r.helpers_[r.phase_];
+	}
+
+	std::atomic<uint32_t> &active_;
+};
+
+Retirer::Retirer(core::Domain &domain, MappingTable &table, RetireQueues &queues, Removal &removal, bool inlined)
+	: domain_(domain), table_(table), queues_(queues), removal_(removal), inlined_(inlined),
+	  pass_batch_(std::make_unique<PassBatch>())
+{
+}
+
+Retirer::~Retirer() = default;
+
+// ---- the caller's side ----
+
+RetireQueue *Retirer::queue_of(unsigned lcore)
+{
+	if (lcore == core::kNoLcore)
+		return nullptr;
+	RetireQueue *queue = by_lcore_[lcore].load(std::memory_order_relaxed);
+	if (queue)
+		return queue;
+	queue = queues_.claim();
+	if (!queue)
+		return nullptr;
+	by_lcore_[lcore].store(queue, std::memory_order_relaxed);
+	if (inlined_)
+		domain_.set_retired(lcore, queue->hot());
+	return queue;
+}
+
+bool Retirer::extend_and_put(RetireQueue &queue, uint64_t iova, uint64_t len)
+{
+	const core::Geometry &g = domain_.geometry();
+	const uint64_t granules = g.pfn(iova + (len - 1)) - g.pfn(iova) + 1;
+	return queue.put(g.shift, iova, len) || (queues_.extend(queue, granules) && queue.put(g.shift, iova, len));
+}
+
+// Who finds no room makes some, by unmapping a batch of what it has put itself. Where that is
+// nothing, because others use the budget up, or where nobody serves, this entry is done at once.
+bool Retirer::put(unsigned lcore, uint64_t iova, uint64_t len)
+{
+	RetireQueue *own = queue_of(lcore);
+	RetireQueue &queue = own ? *own : queues_.shared();
+	bool served = false, helped = false;
+	for (unsigned round = 0; round < kHelpRounds; ++round) {
+		served = core::now_ns() < served_until_.load(std::memory_order_relaxed);
+		if (!served) {
+			queue.close();
+		} else if (own) {
+			if (extend_and_put(queue, iova, len))
+				return true;
+		} else {
+			LockGuard guard(shared_lock_);
+			if (extend_and_put(queue, iova, len))
+				return true;
+		}
+		if (!helped)
+			queues_.counters.helps.fetch_add(1, std::memory_order_relaxed);
+		helped = true;
+		if (help(lcore, queue) == 0)
+			break;
+	}
+	if (!served && !told_.exchange(true, std::memory_order_relaxed))
+		removal_.report(Trouble::not_served, iova, len);
+	return false;
+}
+
+// Returns how many entries there were.
+unsigned Retirer::help(unsigned lcore, RetireQueue &queue)
+{
+	const Helping helping(*this);
+	Batch::Arrays<kHelp, 1> arrays;
+	Batch batch = arrays.batch();
+	queues_.note_peak();
+	const unsigned n = take(queue, batch, core::now_ns());
+	retire(lcore, batch);
+	return n;
+}
+
+void Retirer::release_lcore(unsigned lcore)
+{
+	RetireQueue *queue = by_lcore_[lcore].exchange(nullptr, std::memory_order_relaxed);
+	if (!queue)
+		return;
+	domain_.set_retired(lcore, nullptr);
+	while (help(core::kNoLcore, *queue) != 0) {
+	}
+	queues_.release(*queue);
+}
+
+// ---- the control lcore's side ----
+
+void Retirer::serve(uint64_t until)
+{
+	served_until_.store(until, std::memory_order_relaxed);
+	if (until == 0)
+		queues_.for_each([](RetireQueue &queue) { queue.close(); });
+	else
+		told_.store(false, std::memory_order_relaxed);
+}
+
+unsigned Retirer::pass(unsigned lcore)
+{
+	std::lock_guard guard(pass_mutex_);
+	return take_all(lcore);
+}
+
+unsigned Retirer::drain(unsigned lcore)
+{
+	std::lock_guard guard(pass_mutex_);
+	const unsigned gone = take_all(lcore);
+	wait_for_helpers();
+	return gone;
+}
+
+// All that is in the queues when it comes by.
+unsigned Retirer::take_all(unsigned lcore)
+{
+	Batch batch = pass_batch_->batch();
+	unsigned gone = 0;
+	uint64_t in_work_since = UINT64_MAX;
+	queues_.note_peak();
+	const auto retire_some = [&] {
+		gone += retire(lcore, batch);
+		in_work_since = UINT64_MAX;
+		queues_.set_in_work_since(in_work_since);
+	};
+	queues_.for_each([&](RetireQueue &queue) {
+		if (!batch.has_room_for_queue())
+			retire_some();
+		// Before they leave the queue, so that somebody who asks for the oldest finds them.
+		const uint64_t now = core::now_ns();
+		in_work_since = std::min(in_work_since, queue.oldest(now));
+		queues_.set_in_work_since(in_work_since);
+		take(queue, batch, now);
+	});
+	retire_some();
+	return gone;
+}
+
+unsigned Retirer::take(RetireQueue &queue, Batch &batch, uint64_t now)
+{
+	Batch::Part part = {};
+	const std::span<uint64_t> room = batch.entries.subspan(batch.n);
+	part.entries = queue.take(room.data(), static_cast<unsigned>(room.size()), now, part.since);
+	if (part.entries == 0)
+		return 0;
+	for (const uint64_t entry : room.first(part.entries))
+		part.granules += Retired::of(entry).granules;
+	batch.n += part.entries;
+	batch.parts[batch.part_count++] = part;
+	return part.entries;
+}
+
+unsigned Retirer::retire(unsigned lcore, Batch &batch)
+{
+	if (batch.n == 0)
+		return 0;
+	unsigned records = 0;
+	for (unsigned i = 0; i < batch.n; i += kAtOnce)
+		records += resolve(batch.entries.subspan(i, std::min(kAtOnce, batch.n - i)),
+				   batch.records.subspan(records));
+	const unsigned gone = removal_.remove(lcore, batch.records.first(records));
+	const uint64_t now = core::now_ns();
+	for (const Batch::Part &part : batch.parts.first(batch.part_count))
+		queues_.done(part.entries, part.granules, part.since, now);
+	queues_.counters.flushes.fetch_add(1, std::memory_order_relaxed);
+	batch.n = batch.part_count = 0;
+	return gone;
+}
+
+// Ends the uses that the entries speak of. Returns how many mappings that leaves without any:
+// they are in `out`, found by nobody any more.
+unsigned Retirer::resolve(std::span<const uint64_t> entries, std::span<MappingRecord *> out)
+{
+	const core::Geometry &g = domain_.geometry();
+	Retired bad[kAtOnce];
+	unsigned bad_count = 0, n = 0;
+	{
+		LockGuard guard(table_.lock());
+		for (const uint64_t entry : entries) {
+			const Retired what = Retired::of(entry);
+			const MappingTable::Ended ended =
+				table_.end_deferred_use(g.bytes(what.first), g.bytes(what.granules));
+			if (!ended.found)
+				bad[bad_count++] = what;
+			if (ended.last)
+				out[n++] = ended.last;
+		}
+	}
+	queues_.counters.bad_unmaps.fetch_add(bad_count, std::memory_order_relaxed);
+	for (const Retired &what : std::span(bad, bad_count))
+		removal_.report(Trouble::not_mapped, g.bytes(what.first), g.bytes(what.granules));
+	return n;
+}
+
+// Who began to help before this was called has ended.
+void Retirer::wait_for_helpers()
+{
+	unsigned before;
+	{
+		LockGuard guard(helpers_lock_);
+		before = phase_;
+		phase_ ^= 1;
+	}
+	// Acquire pairs with ~Helping().
+	while (helpers_[before].load(std::memory_order_acquire) != 0)
+		sched_yield();
+}
+
+}  // namespace iovad::dma

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Lazy unmapping. An lcore puts what it is done with into its queue (core/retire_queue.h); the
+// control lcore takes from all queues, and only then looks up what each entry is about,
+// counts uses down, and removes mappings that nobody uses any more, in runs.
+//
+//   lcore           put -> queue                        full: the owner helps itself, see put()
+//   control lcore          queue -> batch -> records -> Removal: unmap runs, addresses free
+//
+// Lcores may defer as long as somebody promises to come by (serve()); without that what is
+// unmapped lazily is unmapped at once, by the caller.
+//
+// Several take at once: the control lcore, drain(), owners that help. Each has taken what no
+// other has. drain() waits for those that had taken something before it began.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "core/retire_queue.h"
+#include "dma/removal.h"
+
+namespace iovad::dma {
+
+class Retirer {
+public:
+	// inlined: programs put by themselves, by the inlined path.
+	Retirer(core::Domain &domain, core::MappingTable &table, core::RetireQueues &queues, Removal &removal,
+		bool inlined);
+	~Retirer();
+
+	// An entry of this lcore, by the cold path. False: it is the caller's, to unmap at once.
+	bool put(unsigned lcore, uint64_t iova, uint64_t len);
+	// Its queue is emptied, and serves another.
+	void release_lcore(unsigned lcore);
+
+	// Until then, in nanoseconds of CLOCK_MONOTONIC, lcores may defer.
+	void serve(uint64_t until);
+
+	// One pass, by the control lcore: what is in the queues when it comes by, and so bounded.
+	// Returns how many mappings are gone.
+	unsigned pass(unsigned lcore);
+	// Until nothing that was put before is deferred.
+	unsigned drain(unsigned lcore);
+	bool anything_deferred() const { return queues_.deferred().entries != 0; }
+
+private:
+	struct Batch;
+	struct PassBatch;
+	class Helping;
+	core::RetireQueue *queue_of(unsigned lcore);
+	bool extend_and_put(core::RetireQueue &queue, uint64_t iova, uint64_t len);
+	unsigned help(unsigned lcore, core::RetireQueue &queue);
+	unsigned take_all(unsigned lcore);
+	static unsigned take(core::RetireQueue &queue, Batch &batch, uint64_t now);
+	unsigned retire(unsigned lcore, Batch &batch);
+	unsigned resolve(std::span<const uint64_t> entries, std::span<core::MappingRecord *> out);
+	void wait_for_helpers();
+
+	core::Domain &domain_;
+	core::MappingTable &table_;
+	core::RetireQueues &queues_;
+	Removal &removal_;
+	const bool inlined_;
+	std::atomic<uint64_t> served_until_ = 0;
+	std::atomic<bool> told_ = false;  // that nobody serves
+	std::atomic<core::RetireQueue *> by_lcore_[core::kMaxLcores] = {};
+	core::SpinLock shared_lock_;  // of who puts into the shared queue
+
+	std::mutex pass_mutex_;  // one control pass or drain() at a time
+	std::unique_ptr<PassBatch> pass_batch_;
+
+	// Owners that help, by the phase in which they began: drain() ends a phase and waits for it.
+	core::SpinLock helpers_lock_;
+	unsigned phase_ = 0;
+	std::atomic<uint32_t> helpers_[2] = {};
+};
+
+}  // namespace iovad::dma
