@@ -60,12 +60,12 @@ TEST_F(MapperFailures, AFailedUnmapQuarantines)
 	EXPECT_TRUE(rig.reaches(iova, kMemory, 3 * k4K, 3)) << "devices do";
 	const uint64_t again = rig.mapped(kMemory, 3 * k4K);
 	EXPECT_NE(iova, again) << "not shared, not handed out";
-	EXPECT_FALSE(rig.mapper.flush()) << "fails as well";
+	EXPECT_FALSE(rig.mapper.make_room(0)) << "fails as well";
 	EXPECT_EQ(3 * k4K, rig.counted(&Counters::quarantined_bytes));
-	EXPECT_TRUE(rig.mapper.flush());
+	EXPECT_TRUE(rig.mapper.make_room(0));
 	EXPECT_EQ(0u, rig.counted(&Counters::quarantined_bytes));
 	EXPECT_TRUE(rig.faults(iova));
-	EXPECT_FALSE(rig.mapper.flush()) << "nothing left";
+	EXPECT_FALSE(rig.mapper.make_room(0)) << "nothing left";
 	EXPECT_EQ(Status::ok, rig.unmap(again, 3 * k4K));
 	rig.expect_empty();
 }
@@ -76,7 +76,7 @@ TEST_F(MapperFailures, WhatFailedAfterItWasDoneStaysQuarantined)
 	const uint64_t iova = rig.mapped(kMemory, k4K);
 	rig.faulty.fail(Call::unmap, 1, kBroken, 1, When::after);
 	EXPECT_EQ(Status::failed, rig.unmap(iova, k4K));
-	EXPECT_FALSE(rig.mapper.flush()) << "there is nothing to unmap, and that proves nothing";
+	EXPECT_FALSE(rig.mapper.make_room(0)) << "there is nothing to unmap, and that proves nothing";
 	EXPECT_EQ(k4K, rig.counted(&Counters::quarantined_bytes));
 	EXPECT_EQ(1u, rig.domain.stats().live_ranges);
 	EXPECT_NE(iova, rig.mapped(kMemory, k4K));
@@ -92,7 +92,7 @@ TEST_F(MapperFailures, ARegionThatCannotBeUnmappedIsGoneAndQuarantined)
 	EXPECT_EQ(2 * k2M, rig.counted(&Counters::quarantined_bytes));
 	ASSERT_EQ(Status::ok, rig.add_region(kMemory + k4K, 2 * k2M, again));
 	EXPECT_NE(iova, again);
-	EXPECT_TRUE(rig.mapper.flush());
+	EXPECT_TRUE(rig.mapper.make_room(0));
 	EXPECT_EQ(Status::ok, rig.remove_region(kMemory + k4K, 2 * k2M));
 	rig.expect_empty();
 }
@@ -116,7 +116,7 @@ TEST_F(MapperFailures, AQuarantinedAddressIsNeverHandedOut)
 		for (const uint64_t each : all)
 			EXPECT_EQ(Status::ok, small.domain.free(0, each, k4K));
 		small.faulty.heal();
-		EXPECT_TRUE(small.mapper.flush());
+		EXPECT_TRUE(small.mapper.make_room(0));
 		EXPECT_EQ(Status::ok, small.domain.reserve(iova, k4K));
 	}
 }
@@ -290,7 +290,7 @@ public:
 			unmap(claims_.begin()->first);
 		for (const auto &[va, region] : std::map(regions_))
 			remove_region(va);
-		rig.mapper.flush();
+		rig.mapper.make_room(0);
 		rig.expect_empty();
 		return failures != 0;
 	}
@@ -324,7 +324,7 @@ private:
 		unmap_nth(0);
 		while (claims_.size() > 8)
 			unmap_nth(3);
-		rig.mapper.flush();
+		rig.mapper.make_room(0);
 		map(kMemory + 6 * k4K, 20 * k4K);
 		remove_region(kMemory - k4K);
 	}
@@ -505,7 +505,7 @@ public:
 			unmap();
 		while (!regions_.empty())
 			remove_region();
-		rig_.mapper.flush();
+		rig_.mapper.make_room(0);
 		rig_.expect_empty();
 	}
 
@@ -525,7 +525,7 @@ private:
 		case 0: case 1: case 2: case 3: map(); break;
 		case 4: case 5: unmap(); break;
 		case 6: random_.below(2) ? add_region() : remove_region(); break;
-		default: random_.below(4) ? static_cast<void>(unmap()) : static_cast<void>(rig_.mapper.flush());
+		default: random_.below(4) ? static_cast<void>(unmap()) : static_cast<void>(rig_.mapper.make_room(0));
 		}
 	}
 	void memory(uint64_t &va, uint64_t &len)

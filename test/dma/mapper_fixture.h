@@ -51,6 +51,8 @@ struct RigConfig {
 	bool cached = true;
 	uint32_t records = 256;
 	uint64_t max_ranges = 20000;
+	Mapper::Policy policy = Mapper::Policy::strict;
+	uint64_t most_deferred = 16384;  // granules
 	SoftConfig soft = {};
 };
 
@@ -85,8 +87,11 @@ public:
 		: soft(make_soft(config.soft)), faulty(*soft), owned_(domain_config(config)), domain(owned_.domain),
 		  memory_(std::aligned_alloc(64, core::MappingTable::bytes(config.records))),
 		  table(*core::MappingTable::format(memory_.get(), config.records, domain.geometry())),
+		  queues_memory_(std::aligned_alloc(64, core::RetireQueues::bytes(kQueues))),
+		  queues(*core::RetireQueues::format(queues_memory_.get(), kQueues, config.most_deferred)),
 		  tuned(new TunedBackend(faulty)),
-		  mapper(domain, table, std::unique_ptr<Backend>(tuned), [this](unsigned n) { return tables(n); })
+		  mapper(domain, table, queues, config.policy, std::unique_ptr<Backend>(tuned),
+			 [this](unsigned n) { return tables(n); })
 	{
 		EXPECT_TRUE(mapper.refresh().ok());
 	}
@@ -169,6 +174,8 @@ public:
 	bool no_tables = false;  // none at all
 
 private:
+	static constexpr unsigned kQueues = 4;
+
 	core::DomainConfig domain_config(const RigConfig &config)
 	{
 		core::DomainConfig out = core::OwnedDomain::config(config.last, config.max_ranges);
@@ -199,6 +206,12 @@ private:
 
 public:
 	core::MappingTable &table;
+
+private:
+	std::unique_ptr<void, core::FreeDeleter> queues_memory_;
+
+public:
+	core::RetireQueues &queues;
 	TunedBackend *tuned;  // the mapper's
 	Mapper mapper;
 };
