@@ -47,6 +47,7 @@ struct DomainStats {
 	uint64_t cache_hits, depot_hits, tree_allocs, tree_frees;
 	uint64_t fail_nospace, fail_again, reclaims, bad_frees;
 	uint64_t leaves_visited, searches;
+	uint64_t grows, deferred_frees;  // see AddressSpace::Totals
 };
 
 struct DomainState {
@@ -139,6 +140,11 @@ public:
 		bool complete;  // no lcore was off the CPU inside its cache
 	};
 	Reclaimed reclaim();
+
+	// For a control lcore, beside all others. See AddressSpace.
+	size_t nodes_wanted() { return state_->space.nodes_wanted(); }
+	bool add_nodes(void *memory, size_t bytes) { return state_->space.add_nodes(memory, bytes); }
+	void settle() { state_->space.settle(); }
 
 	bool verify(FILE *why);
 	DomainStats stats() const;

@@ -197,6 +197,8 @@ DomainStats Domain::stats() const
 	s.bad_frees = t.bad_frees;
 	s.leaves_visited = t.leaves_visited;
 	s.searches = t.searches;
+	s.grows = t.grows;
+	s.deferred_frees = t.deferred_frees;
 	s.fail_nospace = state_->fail_nospace.load(std::memory_order_relaxed);
 	s.fail_again = state_->fail_again.load(std::memory_order_relaxed);
 	s.reclaims = state_->reclaims.load(std::memory_order_relaxed);
