@@ -82,8 +82,8 @@ private:
 	bool verify_deferred(FILE *why) const;
 
 	SpinLock lock_;
-	NodePool pool_;
 	RangeTree tree_;
+	NodePool pool_;
 	uint64_t reserved_ranges_, reserved_granules_;
 	uint64_t allocs_, bad_frees_;
 	std::atomic<uint64_t> frees_;  // written under the lock
