@@ -15,6 +15,16 @@ enum class Runner { thread, service, poll };
 // 0 also where another pass is running. May block.
 unsigned control_pass(Runner runner);
 
+// From the begin of one pass to that of the next, for a runner that waits.
+uint64_t control_interval_us();
+// For one that does not wait: whether that much time has gone by. Reads the TSC and one shared line.
+bool control_due();
+// There is a new domain, which may be more impatient than the others.
+void control_hurry();
+// A last pass: nothing is deferred after it, and nothing will be before the next one. Waits for
+// the pass that is running.
+void control_last_pass();
+
 // Of this process, since its start. Times of passes are rounded up to a power of two, but the longest.
 struct ControlReport {
 	bool thread;                // it runs
