@@ -10,19 +10,26 @@
 #include "eal/status_errno.h"
 #include "eal/domain_registry.h"
 #include "eal/log.h"
+#include "eal/trace_points.h"
 
 using iovad::eal::negative_errno;
 using iovad::core::Status;
 
 namespace {
 
-// A free that found nothing: in debug mode the caller is told where it stands.
+uint64_t reclaims(const iovad_domain *d) { return d->shared->state->reclaims.load(std::memory_order_relaxed); }
+
 [[gnu::noinline]] int alloc_slow(iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
 				 unsigned n)
 {
-	return negative_errno(d->core.alloc_bulk(rte_lcore_id(), len, limit, iovas, n));
+	const uint64_t before = reclaims(d);
+	const Status status = d->core.alloc_bulk(rte_lcore_id(), len, limit, iovas, n);
+	if (reclaims(d) != before)
+		iovad::eal::trace::reclaim(d->shared->name, before + 1, negative_errno(status));
+	return negative_errno(status);
 }
 
+// A free that found nothing: in debug mode the caller is told where it stands.
 [[gnu::cold]] int bad_free(const iovad_domain *d, Status status, rte_iova_t iova, uint64_t len)
 {
 	if (status == Status::not_found && (d->shared->flags & IOVAD_DOMAIN_F_DEBUG)) {

@@ -342,10 +342,8 @@ iovad_domain *lookup_domain(const char *name)
 int destroy_domain(iovad_domain *d)
 {
 	std::lock_guard guard(handles_mutex);
-	// A pass may have addresses in hand, which would look as if they were live.
-	const DomainsInUse no_pass;
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		remove_handle(d, no_pass);
+		remove_handle(d, DomainsInUse());
 		close_handle(d);
 		return 0;
 	}
@@ -355,6 +353,8 @@ int destroy_domain(iovad_domain *d)
 	}
 	if (d->mapper)
 		d->mapper->flush();
+	// A pass may have addresses in hand, which would look as if they were live.
+	const DomainsInUse no_pass;
 	d->core.reclaim();
 	const core::AddressSpace::Totals totals = d->core.space().totals();
 	if (totals.live_ranges != 0) {

@@ -73,9 +73,10 @@ RTE_TRACE_POINT(iovad_quarantine,
 	rte_trace_point_emit_u32(tries);
 )
 
-RTE_TRACE_POINT(iovad_reclaim, RTE_TRACE_POINT_ARGS(const char *domain, uint64_t addresses),
+RTE_TRACE_POINT(iovad_reclaim, RTE_TRACE_POINT_ARGS(const char *domain, uint64_t number, int error),
 	rte_trace_point_emit_string(domain);
-	rte_trace_point_emit_u64(addresses);
+	rte_trace_point_emit_u64(number);
+	rte_trace_point_emit_int(error);
 )
 
 }  // namespace iovad::eal::trace::point

@@ -45,6 +45,6 @@ void quarantine(const char *domain, uint64_t iova, uint64_t len, uint32_t tries)
 	point::iovad_quarantine(domain, iova, len, tries);
 }
 
-void reclaim(const char *domain, uint64_t addresses) { point::iovad_reclaim(domain, addresses); }
+void reclaim(const char *domain, uint64_t number, int error) { point::iovad_reclaim(domain, number, error); }
 
 }  // namespace iovad::eal::trace

@@ -22,7 +22,7 @@ void control_pass(uint32_t items, uint64_t ns);
 void retire(const char *domain, uint32_t ranges, uint32_t calls, uint64_t bytes);
 // A translation does not go away.
 void quarantine(const char *domain, uint64_t iova, uint64_t len, uint32_t tries);
-// Exhaustion emptied the caches.
-void reclaim(const char *domain, uint64_t addresses);
+// Exhaustion emptied the caches, for the so manyth time, and the request that met it ended so.
+void reclaim(const char *domain, uint64_t number, int error);
 
 }  // namespace iovad::eal::trace

@@ -22,6 +22,15 @@ namespace fs = std::filesystem;
 
 constexpr const char kDomain[] = "traced-domain";
 
+// The upper half of the domain is the only one that is whole, and a cache holds part of it.
+bool exhaust(iovad_domain *d)
+{
+	constexpr uint64_t kHalf = uint64_t{1} << 39;
+	rte_iova_t iova;
+	return iovad_alloc(d, 4096, UINT64_MAX, &iova) == 0 && iovad_free(d, iova, 4096) == 0 &&
+	       iovad_alloc(d, kHalf, UINT64_MAX, &iova) == 0 && iovad_free(d, iova, kHalf) == 0;
+}
+
 // In the child: each event once at least.
 bool work()
 {
@@ -31,14 +40,15 @@ bool work()
 	iovad_domain_conf_init(&conf);
 	conf.name = kDomain;
 	conf.backend = IOVAD_BACKEND_SOFT;
+	conf.iova_last = (uint64_t{1} << 40) - 1;
 	iovad_domain *const d = iovad_domain_create(&conf);
 	void *const memory = reinterpret_cast<void *>(0x7f0000000000);
 	rte_iova_t iova;
 	return d && iovad_map(d, memory, 4096, UINT64_MAX, IOVAD_BIDIRECTIONAL, &iova) == 0 &&
 	       iovad_unmap_strict(d, iova, 4096) == 0 &&
 	       iovad_region_add(d, memory, 4096, UINT64_MAX, IOVAD_BIDIRECTIONAL, &iova) == 0 &&
-	       iovad_region_remove(d, memory, 4096) == 0 && iovad_control_poll() >= 0 && iovad_domain_destroy(d) == 0 &&
-	       rte_eal_cleanup() == 0;
+	       iovad_region_remove(d, memory, 4096) == 0 && exhaust(d) && iovad_control_poll() >= 0 &&
+	       iovad_domain_destroy(d) == 0 && rte_eal_cleanup() == 0;
 }
 
 std::string content(const fs::path &path)
@@ -91,7 +101,7 @@ protected:
 
 TEST_F(Trace, HasTheEvents)
 {
-	for (const char *event : {"domain.create", "map", "unmap", "region_add", "region_remove", "domain.destroy"}) {
+	for (const char *event : {"domain.create", "map", "unmap", "region_add", "region_remove", "reclaim", "domain.destroy"}) {
 		const uint64_t id = id_of(metadata_, std::string("iovad.") + event);
 		EXPECT_NE(0u, id) << event;
 		EXPECT_EQ(1u, count(streams_, id, std::string(kDomain) + '\0')) << event;
@@ -101,9 +111,9 @@ TEST_F(Trace, HasTheEvents)
 	EXPECT_GE(count(streams_, pass, std::string(4, '\0')), 1u) << "a pass in which there was nothing to do";
 }
 
-TEST_F(Trace, DescribesAllEvents)
+TEST_F(Trace, DescribesTheOthers)
 {
-	for (const char *event : {"retire", "quarantine", "reclaim"})
+	for (const char *event : {"retire", "quarantine"})
 		EXPECT_NE(0u, id_of(metadata_, std::string("iovad.") + event)) << event;
 }
 
