@@ -22,7 +22,7 @@ namespace iovad::eal {
 // At the front of the memzone.
 struct alignas(64) SharedDomain {
 	// "iovad-", the layout of what programs inline, the layout of the rest.
-	static constexpr uint64_t kMagic = 0x696f7661642d0002 + (IOVAD_HOT_LAYOUT << 8);
+	static constexpr uint64_t kMagic = 0x696f7661642d0003 + (IOVAD_HOT_LAYOUT << 8);
 	static constexpr unsigned kMaxProcesses = 64;
 
 	uint64_t magic;
@@ -30,6 +30,7 @@ struct alignas(64) SharedDomain {
 	char name[IOVAD_NAME_MAX + 1];
 	uint32_t flags;
 	iovad_unmap_policy unmap_policy;
+	iovad_backend backend;
 	core::SpinLock processes_lock;
 	uint32_t processes[kMaxProcesses];  // pids of those attached, 0: free
 	core::DomainState *state;

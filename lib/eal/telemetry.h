@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a process tells of its domains over DPDK's telemetry socket: doc/telemetry.md.
+#pragma once
+
+#include "eal/domain_handle.h"
+#include "eal/telemetry_answer.h"
+
+namespace iovad::eal {
+
+// The commands. Before EAL starts, as DPDK's own libraries do: so they are there in any program
+// that has loaded this one.
+void register_telemetry();
+
+// Each answers one command about a domain, which stays while it does.
+void tell_info(iovad_domain &domain, Answer &answer);
+void tell_stats(iovad_domain &domain, Answer &answer);
+
+}  // namespace iovad::eal

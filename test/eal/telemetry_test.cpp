@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Telemetry as its clients see it: through the socket.
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <rte_eal.h>
+#include <unistd.h>
+
+#include "eal_setup.h"
+#include "telemetry_client.h"
+#include "test_domain.h"
+
+namespace iovad::test {
+
+namespace {
+
+// The members of struct iovad_domain_stats, as its header has them.
+std::vector<std::string> counters_in_header()
+{
+	std::ifstream file(IOVAD_HEADER_FILE);
+	std::stringstream text;
+	text << file.rdbuf();
+	const std::string all = text.str(), head = "struct iovad_domain_stats {";
+	const size_t begin = all.find(head) + head.size();
+	std::string body = all.substr(begin, all.find("};", begin) - begin);
+	body = std::regex_replace(body, std::regex(R"(/\*[\s\S]*?\*/)"), "");
+	std::vector<std::string> out;
+	const std::regex word(R"(\w+)");
+	for (std::sregex_iterator i(body.begin(), body.end(), word), end; i != end; ++i) {
+		if (i->str() != "uint64_t")
+			out.push_back(i->str());
+	}
+	return out;
+}
+
+std::string quoted(const std::string &text) { return "\"" + text + "\""; }
+
+}  // namespace
+
+TEST(Telemetry, ListsTheDomainsThereAre)
+{
+	TelemetryClient client;
+	EXPECT_EQ("[]", client.ask("/iovad/list"));
+	{
+		const TestDomain one(conf_of_pages(64)), two(conf_of_pages(64));
+		const std::string list = client.ask("/iovad/list");
+		EXPECT_NE(std::string::npos, list.find(quoted(one.name()))) << list;
+		EXPECT_NE(std::string::npos, list.find(quoted(two.name()))) << list;
+	}
+	EXPECT_EQ("[]", client.ask("/iovad/list"));
+}
+
+TEST(Telemetry, InfoIsWhatTheDomainWasMadeWith)
+{
+	iovad_domain_conf conf = conf_of(0x100000, 0x1fffff, IOVAD_DOMAIN_F_DEBUG);
+	conf.backend = IOVAD_BACKEND_SOFT;
+	const TestDomain d(conf);
+	TelemetryClient client;
+	const std::string info = client.ask("/iovad/info," + std::string(d.name()));
+	EXPECT_EQ(quoted(d.name()), value_of(info, "name"));
+	EXPECT_EQ(0x100000u, number_of(info, "first"));
+	EXPECT_EQ(0x1fffffu, number_of(info, "last"));
+	EXPECT_EQ(4096u, number_of(info, "granule"));
+	EXPECT_EQ("\"soft\"", value_of(info, "backend"));
+	EXPECT_EQ("\"strict\"", value_of(info, "policy"));
+	EXPECT_EQ("[\"debug\"]", value_of(info, "flags"));
+	EXPECT_NE("", value_of(info, "isa"));
+	EXPECT_EQ(std::vector<uint64_t>{static_cast<uint64_t>(getpid())}, numbers_of(info, "processes"));
+	EXPECT_GT(number_of(info, "metadata_bytes"), 0u);
+}
+
+TEST(Telemetry, StatsHasEveryCounterOfTheHeader)
+{
+	const TestDomain d(conf_of_pages(64));
+	TelemetryClient client;
+	const std::string stats = client.ask("/iovad/stats," + std::string(d.name()));
+	const std::vector<std::string> names = counters_in_header();
+	EXPECT_EQ(sizeof(iovad_domain_stats) / sizeof(uint64_t), names.size());
+	for (const std::string &name : names)
+		EXPECT_NE("", value_of(stats, name)) << name;
+}
+
+TEST(Telemetry, StatsAreThoseOfTheApi)
+{
+	const TestDomain d(conf_of_pages(1024));
+	std::vector<rte_iova_t> iovas;
+	for (int i = 0; i < 100; ++i)
+		iovas.push_back(d.alloc(kPage));
+	const rte_iova_t middle = d.alloc_range(kPage, kPage, 512 * kPage);
+	TelemetryClient client;
+	const std::string stats = client.ask("/iovad/stats," + std::string(d.name()));
+	const iovad_domain_stats s = stats_of(d);
+	EXPECT_EQ(s.live_ranges, number_of(stats, "live_ranges"));
+	EXPECT_EQ(101u, s.live_ranges);
+	EXPECT_EQ(s.cache_hits, number_of(stats, "cache_hits"));
+	EXPECT_EQ(s.tree_allocs, number_of(stats, "tree_allocs"));
+	EXPECT_EQ(s.largest_gap_bytes, number_of(stats, "largest_gap_bytes"));
+	EXPECT_GT(number_of(stats, "hit_permille"), 0u);
+	EXPECT_LT(number_of(stats, "hit_permille"), 1000u);
+	EXPECT_NEAR(1000 - 1000.0 * double(s.largest_gap_bytes) / double(s.free_bytes),
+		    double(number_of(stats, "fragmentation_permille")), 1);
+	EXPECT_EQ(0, iovad_free_range(d, middle, kPage));
+	d.free_all(iovas, kPage);
+}
+
+TEST(Telemetry, AFullDomainHasNoFractions)
+{
+	const TestDomain d(conf_of_pages(4, IOVAD_DOMAIN_F_NO_CACHE));
+	const std::vector<rte_iova_t> all = d.alloc_until(ENOSPC, kPage);
+	TelemetryClient client;
+	const std::string stats = client.ask("/iovad/stats," + std::string(d.name()));
+	EXPECT_EQ(0u, number_of(stats, "free_bytes"));
+	EXPECT_EQ(0u, number_of(stats, "fragmentation_permille"));
+	d.free_all(all, kPage);
+}
+
+TEST(Telemetry, BadParametersAreNull)
+{
+	const TestDomain d(conf_of_pages(64));
+	TelemetryClient client;
+	for (const char *command : {"/iovad/info", "/iovad/stats"}) {
+		EXPECT_EQ("null", client.ask(command));
+		for (const std::string &parameters : {std::string("nobody"), std::string(d.name()) + ",x",
+						      std::string(d.name()) + ",", std::string(d.name()) + " ",
+						      std::string(900, 'x')})
+			EXPECT_EQ("null", client.ask(command + ("," + parameters))) << parameters;
+	}
+	EXPECT_EQ("null", client.ask("/iovad/list,x"));
+}
+
+TEST(Telemetry, AnswersWhileDomainsComeAndGo)
+{
+	std::atomic<bool> done{false};
+	std::thread clients([&] {
+		TelemetryClient client;
+		while (!done) {
+			client.ask("/iovad/list");
+			client.ask("/iovad/stats,brief");
+			client.ask("/iovad/info,brief");
+		}
+	});
+	iovad_domain_conf conf = conf_of_pages(64);
+	conf.name = "brief";
+	for (int i = 0; i < 200; ++i) {
+		iovad_domain *d = iovad_domain_create(&conf);
+		ASSERT_NE(nullptr, d);
+		EXPECT_EQ(0, iovad_domain_destroy(d));
+	}
+	done = true;
+	clients.join();
+}
+
+}  // namespace iovad::test
+
+int main(int argc, char **argv)
+{
+	testing::InitGoogleTest(&argc, argv);
+	char folder[] = "/tmp/iovad-telemetry-XXXXXX";
+	if (!mkdtemp(folder)) {
+		std::perror(folder);
+		return 1;
+	}
+	setenv("RUNTIME_DIRECTORY", folder, 1);
+	if (const int error = test_eal_start(argv[0], TEST_EAL_TELEMETRY, nullptr)) {
+		std::fprintf(stderr, "EAL does not start: %s\n", std::strerror(-error));
+		return 1;
+	}
+	const int result = RUN_ALL_TESTS();
+	rte_eal_cleanup();
+	std::filesystem::remove_all(folder);
+	return result;
+}
