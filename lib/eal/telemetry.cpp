@@ -6,7 +6,8 @@
 
 #include <cerrno>
 #include <charconv>
-#include <string_view>
+#include <cstdio>
+#include <cstring>
 
 #include "eal/domain_registry.h"
 #include "eal/log.h"
@@ -30,17 +31,47 @@ int list(const char *command, const char *parameters, rte_tel_data *data)
 	return 0;
 }
 
-template <void (*tell)(iovad_domain &, Answer &)>
-int of_domain(const char *command, const char *parameters, rte_tel_data *data)
+// Runs use(domain) for "<domain>..." up to the comma.
+int with_named(const char *command, const char *parameters, const UseDomain &use)
 {
 	if (!parameters)
 		return refuse(command, parameters, "which domain? /iovad/list has their names");
-	if (!with_domain(parameters, [data](iovad_domain &d) {
-		    Answer answer(data);
-		    tell(d, answer);
-	    }))
+	char name[IOVAD_NAME_MAX + 2];  // so that none of those too long is cut to one there is
+	std::snprintf(name, sizeof name, "%.*s", static_cast<int>(std::strcspn(parameters, ",")), parameters);
+	if (!with_domain(name, use))
 		return refuse(command, parameters, "no domain of this name; /iovad/list has those there are");
 	return 0;
+}
+
+template <void (*tell)(iovad_domain &, Answer &)>
+int of_domain(const char *command, const char *parameters, rte_tel_data *data)
+{
+	if (parameters && std::strchr(parameters, ','))
+		return refuse(command, parameters, "takes a domain only");
+	return with_named(command, parameters, [data](iovad_domain &d) {
+		Answer answer(data);
+		tell(d, answer);
+	});
+}
+
+struct Bounds {
+	unsigned least, most, otherwise;
+};
+
+template <void (*tell)(iovad_domain &, unsigned, Answer &), Bounds bounds>
+int of_domain_and_number(const char *command, const char *parameters, rte_tel_data *data)
+{
+	unsigned number = bounds.otherwise;
+	if (const char *comma = parameters ? std::strchr(parameters, ',') : nullptr) {
+		const char *end = comma + std::strlen(comma);
+		const auto [stop, error] = std::from_chars(comma + 1, end, number);
+		if (stop != end || error != std::errc() || number < bounds.least || number > bounds.most)
+			return refuse(command, parameters, "takes a domain and a number; doc/telemetry.md has which");
+	}
+	return with_named(command, parameters, [data, number](iovad_domain &d) {
+		Answer answer(data);
+		tell(d, number, answer);
+	});
 }
 
 }  // namespace
@@ -50,6 +81,10 @@ void register_telemetry()
 	rte_telemetry_register_cmd("/iovad/list", list, "Names of the domains. Takes no parameters");
 	rte_telemetry_register_cmd("/iovad/info", of_domain<tell_info>, "What a domain is. Parameters: domain");
 	rte_telemetry_register_cmd("/iovad/stats", of_domain<tell_stats>, "Counters. Parameters: domain");
+	rte_telemetry_register_cmd("/iovad/caches", of_domain_and_number<tell_caches, {0, UINT32_MAX, 0}>,
+				   "What caches hold. Parameters: domain, first row");
+	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, {1, kMostBuckets, 64}>,
+				   "The window in slices. Parameters: domain, slices (1 to 256)");
 }
 
 }  // namespace iovad::eal

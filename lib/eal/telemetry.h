@@ -14,5 +14,10 @@ void register_telemetry();
 // Each answers one command about a domain, which stays while it does.
 void tell_info(iovad_domain &domain, Answer &answer);
 void tell_stats(iovad_domain &domain, Answer &answer);
+// From this row on, as many as an answer has room for.
+void tell_caches(iovad_domain &domain, unsigned first_row, Answer &answer);
+
+inline constexpr unsigned kMostBuckets = 256;
+void tell_map(iovad_domain &domain, unsigned buckets, Answer &answer);
 
 }  // namespace iovad::eal

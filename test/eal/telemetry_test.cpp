@@ -121,11 +121,84 @@ TEST(Telemetry, AFullDomainHasNoFractions)
 	d.free_all(all, kPage);
 }
 
+TEST(Telemetry, CachesTellWhoHoldsWhat)
+{
+	const TestDomain d(conf_of_pages(4096));
+	TelemetryClient client;
+	const std::string question = "/iovad/caches," + std::string(d.name());
+	const rte_iova_t one = d.alloc(kPage), two = d.alloc(4 * kPage);
+	EXPECT_EQ(0, iovad_free(d, one, kPage));
+	const std::string caches = client.ask(question);
+	const uint64_t pid = static_cast<uint64_t>(getpid());
+	// The cache that other threads share comes first.
+	EXPECT_EQ(2u, number_of(caches, "lcores"));
+	EXPECT_EQ((std::vector<uint64_t>{0, pid}), numbers_of(caches, "lcore_pid"));
+	EXPECT_EQ((std::vector<uint64_t>{0, rte_lcore_id()}), numbers_of(caches, "lcore_id"));
+	const iovad_domain_stats s = stats_of(d);
+	EXPECT_EQ((std::vector<uint64_t>{0, s.cached_ranges}), numbers_of(caches, "lcore_cached"));
+	EXPECT_EQ((std::vector<uint64_t>{0, s.cache_hits}), numbers_of(caches, "lcore_hits"));
+	const uint64_t ones = numbers_of(caches, "lcore_cached_1")[1], fours = numbers_of(caches, "lcore_cached_4")[1];
+	EXPECT_GT(ones, 0u);
+	EXPECT_EQ(s.cached_ranges, ones + fours);
+	EXPECT_EQ(s.cached_bytes, (ones + 4 * fours) * kPage);
+	const size_t bins = numbers_of(caches, "depot_granules").size();
+	for (const char *key : {"depot_zone", "depot_full", "depot_capacity"})
+		EXPECT_EQ(bins, numbers_of(caches, key).size()) << key;
+	EXPECT_EQ(std::vector<uint64_t>{pid}, numbers_of(client.ask(question + ",1"), "lcore_pid"));
+	EXPECT_EQ(std::vector<uint64_t>{}, numbers_of(client.ask(question + ",2"), "lcore_pid"));
+	EXPECT_EQ(0, iovad_free(d, two, 4 * kPage));
+}
+
+TEST(Telemetry, TheMapAddsUpToTheStats)
+{
+	const TestDomain d(conf_of_pages(1000));
+	const rte_iova_t iova = d.alloc_range(300 * kPage, kPage, kNoLimit);
+	EXPECT_EQ(0, iovad_reserve(d, 100 * kPage, 64 * kPage));
+	TelemetryClient client;
+	const std::string question = "/iovad/map," + std::string(d.name());
+	for (const char *buckets : {"", ",1", ",2", ",7", ",64", ",256"}) {
+		const std::string map = client.ask(question + buckets);
+		uint64_t live = 0, reserved = 0;
+		for (const uint64_t bytes : numbers_of(map, "live"))
+			live += bytes;
+		for (const uint64_t bytes : numbers_of(map, "reserved"))
+			reserved += bytes;
+		EXPECT_EQ(300 * kPage, live) << buckets;
+		EXPECT_EQ(64 * kPage, reserved) << buckets;
+		const uint64_t window = number_of(map, "last") - number_of(map, "first") + 1;
+		const uint64_t slices = numbers_of(map, "live").size(), slice = number_of(map, "bucket_bytes");
+		EXPECT_EQ(slices, (window + slice - 1) / slice);
+	}
+	// 1000 pages in slices of 500: the upper one has all that is live, in its upper part.
+	const std::string halves = client.ask(question + ",2");
+	EXPECT_EQ((std::vector<uint64_t>{0, 300 * kPage}), numbers_of(halves, "live"));
+	EXPECT_EQ((std::vector<uint64_t>{64 * kPage, 0}), numbers_of(halves, "reserved"));
+	EXPECT_EQ(64u, numbers_of(client.ask(question), "live").size() + 1) << "63 slices of 16 pages hold 1000";
+	EXPECT_EQ(0, iovad_unreserve(d, 100 * kPage, 64 * kPage));
+	EXPECT_EQ(0, iovad_free_range(d, iova, 300 * kPage));
+}
+
+TEST(Telemetry, AMapHasNoMoreSlicesThanGranules)
+{
+	const TestDomain d(conf_of_pages(3));
+	TelemetryClient client;
+	EXPECT_EQ(3u, numbers_of(client.ask("/iovad/map," + std::string(d.name()) + ",256"), "live").size());
+}
+
+TEST(Telemetry, TheLongestAnswersFit)
+{
+	const TestDomain d(conf_of(kPage, 0));
+	TelemetryClient client;
+	const std::string map = client.ask("/iovad/map," + std::string(d.name()) + ",256");
+	EXPECT_EQ(256u, numbers_of(map, "live").size());
+	EXPECT_EQ(256u, numbers_of(map, "reserved").size());
+}
+
 TEST(Telemetry, BadParametersAreNull)
 {
 	const TestDomain d(conf_of_pages(64));
 	TelemetryClient client;
-	for (const char *command : {"/iovad/info", "/iovad/stats"}) {
+	for (const char *command : {"/iovad/info", "/iovad/stats", "/iovad/caches", "/iovad/map"}) {
 		EXPECT_EQ("null", client.ask(command));
 		for (const std::string &parameters : {std::string("nobody"), std::string(d.name()) + ",x",
 						      std::string(d.name()) + ",", std::string(d.name()) + " ",
@@ -133,6 +206,10 @@ TEST(Telemetry, BadParametersAreNull)
 			EXPECT_EQ("null", client.ask(command + ("," + parameters))) << parameters;
 	}
 	EXPECT_EQ("null", client.ask("/iovad/list,x"));
+	const std::string name(d.name());
+	for (const char *number : {"0", "257", "-1", "64,", "64x", " 64", "18446744073709551617"})
+		EXPECT_EQ("null", client.ask("/iovad/map," + name + "," + number)) << number;
+	EXPECT_EQ("null", client.ask("/iovad/caches," + name + ",4294967296"));
 }
 
 TEST(Telemetry, AnswersWhileDomainsComeAndGo)
@@ -144,6 +221,8 @@ TEST(Telemetry, AnswersWhileDomainsComeAndGo)
 			client.ask("/iovad/list");
 			client.ask("/iovad/stats,brief");
 			client.ask("/iovad/info,brief");
+			client.ask("/iovad/caches,brief");
+			client.ask("/iovad/map,brief");
 		}
 	});
 	iovad_domain_conf conf = conf_of_pages(64);
