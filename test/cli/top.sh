@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# top.sh SOURCE_DIR LIVE_DOMAINS: iovad-top beside a process that works, on the memory that the
+# tests are given, and on ordinary memory too (--no-huge). dpdk-telemetry.py asks the same where it is installed.
+set -euo pipefail
+
+SOURCE=$1 LIVE=$2
+# shellcheck source=test/lib/tap.sh
+. "$SOURCE/test/lib/tap.sh"
+
+WORK=$(mktemp -d)
+export RUNTIME_DIRECTORY=$WORK PYTHONDONTWRITEBYTECODE=1
+PID=
+trap 'end; rm -rf "$WORK" "$TAP_LOG"' EXIT
+
+# start PREFIX EAL-ARGUMENTS...: a process, PID, that runs as long as INPUT is open.
+start() {
+	local prefix=$1
+	shift
+	mkfifo "$WORK/$prefix.in"
+	"$LIVE" --lcores "(0-2)@0" --no-pci --file-prefix "$prefix" --log-level lib.eal:warning "$@" \
+		<"$WORK/$prefix.in" >"$WORK/$prefix.out" 2>&1 &
+	PID=$!
+	exec {INPUT}>"$WORK/$prefix.in"
+	until grep -q '^ready' "$WORK/$prefix.out"; do
+		kill -0 "$PID" 2>/dev/null || return 1
+		sleep 0.1
+	done
+}
+
+# As it should end: its input does.
+end() {
+	local pid=$PID
+	PID=
+	[ -n "$pid" ] || return 0
+	exec {INPUT}>&-
+	rm -f "$WORK"/*.in
+	wait "$pid"
+}
+
+top() { python3 "$SOURCE/app/top/main.py" --interval 0.2 "$@"; }
+
+# json CONDITION: an expression in Python over the document; d is domain nic0, s its statistics.
+json() {
+	top --file-prefix "$PREFIX" --json >"$WORK/json"
+	python3 - "$WORK/json" "$1" <<-'END'
+		import json, sys
+		document = json.load(open(sys.argv[1], encoding="utf-8"))
+		d = document["domains"]["nic0"]
+		print(json.dumps(document)[:3000])
+		sys.exit(not eval(sys.argv[2], {"d": d, "s": d["stats"], **document}))
+	END
+}
+
+shows() {
+	top --file-prefix "$PREFIX" "${@:2}" | tee "$WORK/shown"
+	grep -qE "$1" "$WORK/shown"
+}
+
+fits_80_columns() {
+	COLUMNS=80 top --file-prefix "$PREFIX" --once >"$WORK/shown"
+	cat "$WORK/shown"
+	python3 -c 'import sys; sys.exit(any(len(line) > 80 for line in open(sys.argv[1], encoding="utf-8").read().split("\n")))' \
+		"$WORK/shown"
+}
+
+interactive() { python3 "$SOURCE/test/cli/top_terminal.py" "$SOURCE/app/top/main.py" "$@"; }
+
+dpdk_telemetry() {
+	local tool
+	tool=$(command -v dpdk-telemetry.py || command -v dpdk-telemetry)
+	echo "/iovad/info,nic0" | "$tool" -f "$PREFIX" | tee "$WORK/shown"
+	grep -q '"backend": *"none"' "$WORK/shown"
+}
+
+check_live() {
+	PREFIX=$1
+	shift
+	if ! start "$PREFIX" "$@"; then
+		fail "$PREFIX: a process starts" "$WORK/$PREFIX.out"
+		return
+	fi
+	check "$PREFIX: --list names its domains" shows "^$PREFIX: pid $PID .*nic0, soft.1" --list
+	check "$PREFIX: --once shows what works" shows "^allocs .*live" --once
+	check "$PREFIX: in 80 columns" fits_80_columns
+	check "$PREFIX: --domain shows that one only" shows "^soft.1 +0x1000" --once --domain soft.1
+	check "$PREFIX: rates are those of a process that works" json "d['rates']['allocs'] > 0 and d['rates']['frees'] > 0"
+	check "$PREFIX: hits are hits" json "0.5 < d['rates']['hit_rate'] <= 1"
+	check "$PREFIX: each worker has a cache" json "set(d['caches']['lcore_id'][1:]) == {1, 2}"
+	check "$PREFIX: maps and unmaps of the other domain" json "domains['soft.1']['rates']['backend_maps'] > 0"
+	check "$PREFIX: the map has what is reserved" json "sum(d['map']['reserved']) == s['reserved_bytes'] == 1 << 24"
+	check "$PREFIX: the only process needs no prefix" top --once
+	check_fails 1 "no domain nic7; there are: nic0, soft.1" "$PREFIX: a domain that is not there" top --once --domain nic7
+	if command -v dpdk-telemetry.py dpdk-telemetry >/dev/null; then
+		check "$PREFIX: dpdk-telemetry.py asks the same" dpdk_telemetry
+	else
+		skip "$PREFIX: dpdk-telemetry.py asks the same" "it is not installed (Debian leaves it out)"
+	fi
+	check "$PREFIX: the screen, its keys, and a process that hangs" interactive "$PREFIX" "$PID"
+	check "$PREFIX: the process ended well" end
+}
+
+check_fails 1 "no DPDK process answers" "nobody is there" top --once
+check_fails 1 "no DPDK process answers" "nobody is there to list" top --list
+check_fails 1 "No such file" "no such socket" top --socket "$WORK/none" --once
+check_fails 2 "from 0.05 to 3600" "a bad interval" top --interval 0
+check_fails 2 "not allowed with" "options that exclude each other" top --once --json
+
+check_live plain --no-huge -m 256
+if [ -n "${IOVAD_TEST_EAL_ARGS:-}" ]; then
+	read -ra EAL <<<"$IOVAD_TEST_EAL_ARGS"
+	check_live huge "${EAL[@]}"
+else
+	skip "the same on huge pages" "there are none (IOVAD_TEST_EAL_ARGS)"
+fi
+done_testing
