@@ -18,18 +18,21 @@
 #include <rte_errno.h>
 
 #include "core/asymmetric_fence.h"
+#include "eal/control.h"
 #include "eal/domain_backend.h"
 #include "eal/domain_conf.h"
+#include "eal/idle_cpus.h"
 #include "eal/log.h"
 #include "eal/mapping.h"
 #include "eal/telemetry.h"
+#include "eal/trace_points.h"
 
 namespace iovad::eal {
 
 namespace {
 
 std::mutex handles_mutex;
-iovad_domain *handles;  // of this process
+iovad_domain *handles;  // of this process; changed with DomainsInUse, too
 
 struct ZoneName {
 	char text[RTE_MEMZONE_NAMESIZE];
@@ -96,7 +99,7 @@ iovad_domain *find_handle(const char *name)
 	return nullptr;
 }
 
-// With handles_mutex held. Null with rte_errno; the memzone is left alone.
+// Null with rte_errno; the memzone is left alone.
 iovad_domain *open_handle(const rte_memzone *zone)
 {
 	auto *shared = static_cast<SharedDomain *>(zone->addr);
@@ -114,21 +117,34 @@ iovad_domain *open_handle(const rte_memzone *zone)
 		remove_process(*shared, pid);
 		return fail(ENOMEM);
 	}
-	d->next = handles;
-	return handles = d.release();
+	return d.release();
 }
 
-// With handles_mutex held.
+// Of a handle that is not in the list.
 void close_handle(iovad_domain *d)
 {
 	rte_lcore_callback_unregister(d->lcore_callback);
 	SharedDomain &shared = *d->shared;
+	// The tree's nodes may lie there: until the caches were given back.
+	const std::unique_ptr<DomainMemory> memory = std::move(d->memory);
+	delete d;
+	remove_process(shared, this_process());
+}
+
+// With handles_mutex held.
+void add_handle(iovad_domain *d, const DomainsInUse &)
+{
+	d->next = handles;
+	handles = d;
+}
+
+// With handles_mutex held.
+void remove_handle(iovad_domain *d, const DomainsInUse &)
+{
 	iovad_domain **link = &handles;
 	while (*link != d)
 		link = &(*link)->next;
 	*link = d->next;
-	delete d;
-	remove_process(shared, this_process());
 }
 
 const rte_memzone *reserve_memzone(const iovad_domain_conf &conf, size_t bytes)
@@ -167,7 +183,8 @@ struct Layout {
 	static constexpr uint64_t kMostRecords = uint64_t{1} << 30;
 };
 
-void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const core::DomainConfig &config)
+void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const core::DomainConfig &config,
+		   const LazyBounds &bounds)
 {
 	const Layout layout(conf, config);
 	auto *base = static_cast<std::byte *>(zone->addr);
@@ -176,6 +193,8 @@ void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const
 	shared->flags = conf.flags;
 	shared->unmap_policy = conf.unmap_policy;
 	shared->backend = conf.backend;
+	shared->lazy_max_age_us = bounds.max_age_us;
+	shared->lazy_max_bytes = bounds.max_bytes;
 	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
 	shared->state = core::DomainState::format(base + layout.state, config);
 	if (layout.records != 0)
@@ -183,29 +202,20 @@ void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const
 							      config.geometry);
 }
 
-// Where no lcore of this process runs: threads that help with the slow work run there.
-cpu_set_t cpus_without_lcores()
+core::PageIndex::Table *take_tables(DomainMemory &memory, unsigned n)
 {
-	cpu_set_t cpus = dma::every_cpu();
-	unsigned lcore;
-	RTE_LCORE_FOREACH(lcore) {
-		const rte_cpuset_t busy = rte_lcore_cpuset(lcore);
-		for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-			if (CPU_ISSET(cpu, &busy))
-				CPU_CLR(cpu, &cpus);
-		}
-	}
-	return cpus;
+	using Table = core::PageIndex::Table;
+	return static_cast<Table *>(memory.take(n * sizeof(Table), alignof(Table)));
 }
 
 // What devices cannot address, and what EAL uses, is kept out of circulation first.
 int start_mapping(iovad_domain &d, const iovad_domain_conf &conf, OpenBackend open)
 try {
+	d.memory = std::make_unique<DomainMemory>(conf.socket_id);
 	if (!open.backend)
 		return 0;
-	d.tables = std::make_unique<TableMemory>(conf.socket_id);
 	d.mapper = std::make_unique<dma::Mapper>(d.core, *d.mappings, std::move(open.backend),
-						 [tables = d.tables.get()](unsigned n) { return tables->take(n); });
+						 [memory = d.memory.get()](unsigned n) { return take_tables(*memory, n); });
 	d.mapper->set_helpers(cpus_without_lcores());
 	d.container_fd = open.container_fd;
 	if (const int error = refresh(d))
@@ -250,6 +260,10 @@ void log_live(const iovad_domain &d, uint64_t count)
 
 }  // namespace
 
+std::mutex DomainsInUse::mutex_;
+
+iovad_domain *DomainsInUse::first() { return handles; }
+
 iovad_domain *create_domain(const iovad_domain_conf &conf)
 {
 	if (const int error = check_conf(conf))
@@ -265,13 +279,16 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	core::DomainConfig config;
 	if (const int error = complete_conf(conf, open.backend ? &open.info : nullptr, config))
 		return fail(error);
+	LazyBounds bounds;
+	if (const int error = complete_bounds(conf, config.geometry, bounds))
+		return fail(error);
 	std::lock_guard guard(handles_mutex);
 	if (overlaps(conf, config.geometry, open.container_fd))
 		return fail(EEXIST);
 	const rte_memzone *zone = reserve_memzone(conf, Layout(conf, config).bytes);
 	if (!zone)
 		return nullptr;
-	format_domain(zone, conf, config);
+	format_domain(zone, conf, config, bounds);
 	iovad_domain *d = open_handle(zone);
 	int error = d ? start_mapping(*d, conf, std::move(open)) : rte_errno;
 	if (error != 0) {
@@ -280,6 +297,8 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 		rte_memzone_free(zone);
 		return fail(error);
 	}
+	add_handle(d, DomainsInUse());
+	control_hurry();
 	SharedDomain *shared = d->shared;
 	// Release: a secondary that sees the magic sees the domain behind it.
 	std::atomic_ref(shared->magic).store(SharedDomain::kMagic, std::memory_order_release);
@@ -287,6 +306,7 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	IOVAD_LOG(INFO, "%s: 0x%" PRIx64 " - 0x%" PRIx64 ", granule %" PRIu64 ", %" PRIu64 " KiB, %s tree code, backend %s",
 		  conf.name, g.first_byte(), g.last_byte(), g.granule, shared->bytes >> 10,
 		  core::isa_name(core::current_isa()), d->mapper ? d->mapper->backend().name() : "none");
+	trace::domain_create(conf.name, g.first_byte(), g.last_byte());
 	return d;
 }
 
@@ -316,13 +336,19 @@ iovad_domain *lookup_domain(const char *name)
 			  name);
 		return fail(EPROTO);
 	}
-	return open_handle(zone);
+	iovad_domain *d = open_handle(zone);
+	if (d)
+		add_handle(d, DomainsInUse());
+	return d;
 }
 
 int destroy_domain(iovad_domain *d)
 {
 	std::lock_guard guard(handles_mutex);
+	// A pass may have addresses in hand, which would look as if they were live.
+	const DomainsInUse no_pass;
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		remove_handle(d, no_pass);
 		close_handle(d);
 		return 0;
 	}
@@ -341,7 +367,9 @@ int destroy_domain(iovad_domain *d)
 	if (totals.bad_frees != 0)
 		IOVAD_LOG(WARNING, "%s: %" PRIu64 " frees of what was not live; IOVAD_DOMAIN_F_DEBUG finds where",
 			  d->shared->name, totals.bad_frees);
+	trace::domain_destroy(d->shared->name);
 	const rte_memzone *zone = d->memzone;
+	remove_handle(d, no_pass);
 	close_handle(d);
 	// A lookup that races with this sees a zone that is no domain.
 	std::atomic_ref(static_cast<SharedDomain *>(zone->addr)->magic).store(0, std::memory_order_relaxed);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 
 #include "eal/domain_handle.h"
 
@@ -20,5 +21,30 @@ using UseDomain = std::function<void(iovad_domain &)>;
 void for_each_domain(const UseDomain &use);
 // False: there is none of this name.
 bool with_domain(const char *name, const UseDomain &use);
+
+// While one exists, the handles of this process neither come nor go, and nobody else has
+// one. Nothing in here is called meanwhile.
+class DomainsInUse {
+public:
+	DomainsInUse() : lock_(mutex_) {}
+	// Does not wait; see operator bool.
+	explicit DomainsInUse(std::try_to_lock_t tag) : lock_(mutex_, tag) {}
+	explicit operator bool() const { return lock_.owns_lock(); }
+
+	// use(domain) for each that this process created.
+	template <class Use> void for_each_created(Use use) const
+	{
+		for (iovad_domain *d = first(); d; d = d->next) {
+			if (d->memory)
+				use(*d);
+		}
+	}
+
+private:
+	static iovad_domain *first();
+
+	static std::mutex mutex_;
+	std::unique_lock<std::mutex> lock_;
+};
 
 }  // namespace iovad::eal

@@ -31,6 +31,15 @@ int list(const char *command, const char *parameters, rte_tel_data *data)
 	return 0;
 }
 
+int control(const char *command, const char *parameters, rte_tel_data *data)
+{
+	if (parameters)
+		return refuse(command, parameters, "takes no parameter");
+	Answer answer(data);
+	tell_control(answer);
+	return 0;
+}
+
 // Runs use(domain) for "<domain>..." up to the comma.
 int with_named(const char *command, const char *parameters, const UseDomain &use)
 {
@@ -85,6 +94,7 @@ void register_telemetry()
 				   "What caches hold. Parameters: domain, first row");
 	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, {1, kMostBuckets, 64}>,
 				   "The window in slices. Parameters: domain, slices (1 to 256)");
+	rte_telemetry_register_cmd("/iovad/control", control, "Passes of the control lcore. Takes no parameters");
 }
 
 }  // namespace iovad::eal

@@ -20,4 +20,7 @@ void tell_caches(iovad_domain &domain, unsigned first_row, Answer &answer);
 inline constexpr unsigned kMostBuckets = 256;
 void tell_map(iovad_domain &domain, unsigned buckets, Answer &answer);
 
+// About this process.
+void tell_control(Answer &answer);
+
 }  // namespace iovad::eal

@@ -36,6 +36,8 @@ void tell_info(iovad_domain &d, Answer &answer)
 	answer.number("granule", g.granule);
 	answer.text("backend", backend_name(shared.backend));
 	answer.text("policy", shared.unmap_policy == IOVAD_UNMAP_LAZY ? "lazy" : "strict");
+	answer.number("lazy_max_age_us", shared.lazy_max_age_us);
+	answer.number("lazy_max_bytes", shared.lazy_max_bytes);
 	answer.texts("flags", [&](auto add) {
 		for (const Flag &flag : kFlags) {
 			if (shared.flags & flag.bit)

@@ -15,6 +15,7 @@
 
 #include "eal_setup.h"
 #include "telemetry_client.h"
+#include "iovad/iovad_control.h"
 #include "test_domain.h"
 
 namespace iovad::test {
@@ -194,6 +195,39 @@ TEST(Telemetry, TheLongestAnswersFit)
 	EXPECT_EQ(256u, numbers_of(map, "reserved").size());
 }
 
+TEST(Telemetry, ControlTellsWhoMakesPasses)
+{
+	TelemetryClient client;
+	const std::string before = client.ask("/iovad/control");
+	EXPECT_EQ("[]", value_of(before, "runners"));
+	EXPECT_EQ(0u, number_of(before, "passes"));
+	EXPECT_EQ("", value_of(before, "last_pass_age_us"));
+	iovad_control_poll();
+	const std::string polled = client.ask("/iovad/control");
+	EXPECT_EQ("[\"poll\"]", value_of(polled, "runners"));
+	EXPECT_EQ(1u, number_of(polled, "passes"));
+	EXPECT_LT(number_of(polled, "last_pass_age_us"), 60'000'000u);
+	EXPECT_GT(number_of(polled, "pass_max_ns"), 0u);
+	ASSERT_EQ(0, iovad_control_thread_start());
+	EXPECT_NE(std::string::npos, value_of(client.ask("/iovad/control"), "runners").find("thread"));
+	EXPECT_EQ(0, iovad_control_thread_stop());
+	EXPECT_EQ(std::string::npos, value_of(client.ask("/iovad/control"), "runners").find("thread"));
+}
+
+TEST(Telemetry, InfoHasTheBoundsOfLazyUnmapping)
+{
+	iovad_domain_conf conf = conf_of_pages(64);
+	conf.unmap_policy = IOVAD_UNMAP_LAZY;
+	conf.lazy_max_age_us = 12345;
+	conf.lazy_max_bytes = 1 << 20;
+	const TestDomain d(conf);
+	TelemetryClient client;
+	const std::string info = client.ask("/iovad/info," + std::string(d.name()));
+	EXPECT_EQ("\"lazy\"", value_of(info, "policy"));
+	EXPECT_EQ(12345u, number_of(info, "lazy_max_age_us"));
+	EXPECT_EQ(1u << 20, number_of(info, "lazy_max_bytes"));
+}
+
 TEST(Telemetry, BadParametersAreNull)
 {
 	const TestDomain d(conf_of_pages(64));
@@ -206,6 +240,7 @@ TEST(Telemetry, BadParametersAreNull)
 			EXPECT_EQ("null", client.ask(command + ("," + parameters))) << parameters;
 	}
 	EXPECT_EQ("null", client.ask("/iovad/list,x"));
+	EXPECT_EQ("null", client.ask("/iovad/control,x"));
 	const std::string name(d.name());
 	for (const char *number : {"0", "257", "-1", "64,", "64x", " 64", "18446744073709551617"})
 		EXPECT_EQ("null", client.ask("/iovad/map," + name + "," + number)) << number;
