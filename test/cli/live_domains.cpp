@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // live_domains [EAL ARGUMENTS]: a process to look at. On domain "nic0" its worker lcores take and
-// give back, on "soft.1" the main one maps and unmaps, until standard input ends. Says "ready".
+// give back, on "soft.1" the main one maps and unmaps lazily beside a control thread, until standard
+// input ends. Says "ready".
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include <rte_errno.h>
 #include <rte_launch.h>
 
+#include "iovad/iovad_control.h"
 #include "iovad/iovad_dma.h"
 
 namespace {
@@ -29,6 +31,7 @@ iovad_domain *create(const char *name, iovad_backend backend, uint64_t last)
 	conf.backend = backend;
 	conf.iova_first = kPage;
 	conf.iova_last = last;
+	conf.unmap_policy = backend == IOVAD_BACKEND_NONE ? IOVAD_UNMAP_STRICT : IOVAD_UNMAP_LAZY;
 	iovad_domain *d = iovad_domain_create(&conf);
 	if (!d) {
 		std::fprintf(stderr, "no domain %s: %s\n", name, rte_strerror(rte_errno));
@@ -82,16 +85,18 @@ int main(int argc, char **argv)
 	soft = create("soft.1", IOVAD_BACKEND_SOFT, UINT32_MAX);
 	iovad_reserve(nic0, 0x800000, 0x1000000);
 	rte_eal_mp_remote_launch(churn, nullptr, SKIP_MAIN);
+	iovad_control_thread_start();
 	std::puts("ready");
 	std::fflush(stdout);
 	std::vector<char> memory(16 * kPage);
 	do {
 		rte_iova_t iova;
 		if (iovad_map(soft, memory.data(), memory.size(), UINT64_MAX, IOVAD_BIDIRECTIONAL, &iova) == 0)
-			iovad_unmap_strict(soft, iova, memory.size());
+			iovad_unmap(soft, iova, memory.size());
 	} while (!input_ended());
 	done = true;
 	rte_eal_mp_wait_lcore();
+	iovad_control_thread_stop();
 	const bool clean = iovad_unreserve(nic0, 0x800000, 0x1000000) == 0 && iovad_domain_destroy(soft) == 0 &&
 			   iovad_domain_destroy(nic0) == 0;
 	rte_eal_cleanup();

@@ -89,6 +89,7 @@ check_live() {
 	check "$PREFIX: each worker has a cache" json "set(d['caches']['lcore_id'][1:]) == {1, 2}"
 	check "$PREFIX: maps and unmaps of the other domain" json "domains['soft.1']['rates']['backend_maps'] > 0"
 	check "$PREFIX: the map has what is reserved" json "sum(d['map']['reserved']) == s['reserved_bytes'] == 1 << 24"
+	check "$PREFIX: the control thread makes passes" json "control['runners'] == ['thread'] and control['passes'] > 0"
 	check "$PREFIX: the only process needs no prefix" top --once
 	check_fails 1 "no domain nic7; there are: nic0, soft.1" "$PREFIX: a domain that is not there" top --once --domain nic7
 	if command -v dpdk-telemetry.py dpdk-telemetry >/dev/null; then
