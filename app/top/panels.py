@@ -121,26 +121,26 @@ def in_columns(cells, width, rows):
 
 
 def depot(caches):
-    bins = zip(*(caches[f"depot_{key}"] for key in ("granules", "full", "capacity")))
-    held = [f"{granules}: {full} x {capacity}" for granules, full, capacity in bins if full]
-    return [("dim", "depot    "), ("", "  ".join(held) or "empty")]
+    """Of each size: full magazines and empty ones, and the addresses that one holds."""
+    bins = zip(*(caches[f"depot_{key}"] for key in ("granules", "full", "empty", "capacity", "contended")))
+    held = [f"{granules} x {capacity}: {full} full, {empty} empty" + (f", {count(contended)} contended" if contended else "")
+            for granules, full, empty, capacity, contended in bins if full or empty or contended]
+    return [("dim", "depot    "), ("", "; ".join(held) or "empty")]
 
 
-def cell(live, reserved, size_of, glyphs):
-    """One slice of the window. What there is shows, however little; most of it wins."""
+def cell(live, reserved, glyphs):
+    """One slice of the window, in millionths. What there is shows, however little; most of it wins."""
     if live == 0 and reserved == 0:
         return "dim", glyphs.free
     if reserved > live:
         return "reserved", glyphs.reserved
     steps = len(glyphs.density)
-    return "live", glyphs.density[min(steps - 1, live * steps // max(size_of, 1))]
+    return "live", glyphs.density[min(steps - 1, live * steps // 10 ** 6)]
 
 
 def space(answer, glyphs):
-    first, last = answer["first"], answer["last"]
-    cells = [cell(live, reserved, answer["bucket_bytes"], glyphs) for live, reserved in
-             zip(answer["live"], answer["reserved"])]
-    low, high = f"{first:#x}", f"{last:#x}"
+    cells = [cell(live, reserved, glyphs) for live, reserved in zip(answer["live_ppm"], answer["reserved_ppm"])]
+    low, high = f"{answer['first']:#x}", f"{answer['last']:#x}"
     legend = f"live {glyphs.density}  reserved {glyphs.reserved}  free {glyphs.free}"
     middle = max(len(cells) - len(low) - len(high), 2)
     return [[("dim", low), ("", f"{legend:^{middle}}" if len(legend) < middle else " " * middle), ("dim", high)], cells]

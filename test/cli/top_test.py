@@ -34,10 +34,10 @@ CONTROL = {"runners": ["thread"], "passes": 1234, "skipped": 0, "items": 5, "las
 
 
 def caches_of(lcores):
-    caches = {"lcores": lcores + 1, "lcore_pid": [0] + [77] * lcores, "lcore_id": list(range(lcores + 1)),
-              "lcore_cached": [0] + [100] * lcores, "lcore_hits": [0] + [1000] * lcores,
+    caches = {"lcores": lcores + 1, "lcore_pid": [77] * lcores + [0], "lcore_id": [*range(1, lcores + 1), 2 ** 32 - 1],
+              "lcore_cached": [100] * lcores + [0], "lcore_hits": [1000] * lcores + [0],
               "lcore_depot_hits": [0] * (lcores + 1), "depot_granules": [1, 1], "depot_zone": [0, 1],
-              "depot_full": [0, 3], "depot_empty": [0, 1], "depot_capacity": [126, 126], "depot_contention": [0, 0]}
+              "depot_full": [0, 3], "depot_empty": [0, 1], "depot_capacity": [126, 126], "depot_contended": [0, 0]}
     for size in (1, 2, 4, 8, 16, 32, 64):
         caches[f"lcore_cached_{size}"] = caches["lcore_cached"]
     return caches
@@ -45,8 +45,7 @@ def caches_of(lcores):
 
 def a_sample(time=100.0, lcores=4, buckets=79, **stats):
     counters = {**dict.fromkeys(sample.COUNTERS, 0), **dict.fromkeys(GAUGES, 0), **stats}
-    window = {"first": 0x1000, "last": 0xffffffffffff, "bucket_bytes": 1 << 42, "live": [0] * buckets,
-              "reserved": [0] * buckets}
+    window = {"first": 0x1000, "last": 0xffffffffffff, "live_ppm": [0] * buckets, "reserved_ppm": [0] * buckets}
     domain = {"info": dict(INFO), "stats": counters, "caches": caches_of(lcores), "map": window}
     return {"time": time, "pid": 77, "version": "DPDK 22.11.11", "iovad": True, "names": ["nic0", "nic1"],
             "control": dict(CONTROL), "domains": {"nic0": domain}}
@@ -79,8 +78,8 @@ class Rates(unittest.TestCase):
 
     def test_OfLcoresFollowThem(self):
         before, after = a_sample(), a_sample(102.0, lcores=5)
-        after["domains"]["nic0"]["caches"]["lcore_hits"][2] = 5000
-        self.assertEqual(sample.lcore_rates(before, after, "nic0"), [0, 0, 2000, 0, 0, None])
+        after["domains"]["nic0"]["caches"]["lcore_hits"][1] = 5000
+        self.assertEqual(sample.lcore_rates(before, after, "nic0"), [0, 2000, 0, 0, None, 0])
 
     def test_EveryCounterIsOneOfTheHeader(self):
         header = (Path(__file__).resolve().parents[2] / "lib/include/iovad/iovad.h").read_text(encoding="utf-8")
@@ -115,7 +114,7 @@ class Layout(unittest.TestCase):
 
     def test_WithoutUtf8ItIsAscii(self):
         after = a_sample(live_ranges=3)
-        after["domains"]["nic0"]["map"]["live"][5] = 1
+        after["domains"]["nic0"]["map"]["live_ppm"][5] = 1
         self.assertTrue(shown(None, after, utf8=False).isascii())
 
     def test_LcoresThatHaveNoRoomAreCounted(self):
@@ -129,8 +128,8 @@ class Layout(unittest.TestCase):
 
     def test_ALittleShowsInTheMap(self):
         glyphs = panels.Glyphs(True)
-        self.assertEqual([panels.cell(live, reserved, 1 << 40, glyphs)[1] for live, reserved in
-                          ((0, 0), (1, 0), (1 << 39, 0), (1 << 40, 0), (0, 1), (5, 6), (1 << 40, 1))], list("·░▓█▞▞█"))
+        self.assertEqual([panels.cell(live, reserved, glyphs)[1] for live, reserved in
+                          ((0, 0), (1, 0), (500000, 0), (1000000, 0), (0, 1), (5, 6), (999999, 1))], list("·░▓█▞▞█"))
 
     def test_NobodyRunsTheControlLcore(self):
         after = a_sample()

@@ -131,68 +131,67 @@ TEST(Telemetry, CachesTellWhoHoldsWhat)
 	EXPECT_EQ(0, iovad_free(d, one, kPage));
 	const std::string caches = client.ask(question);
 	const uint64_t pid = static_cast<uint64_t>(getpid());
-	// The cache that other threads share comes first.
+	// The last is the cache that other threads share.
 	EXPECT_EQ(2u, number_of(caches, "lcores"));
-	EXPECT_EQ((std::vector<uint64_t>{0, pid}), numbers_of(caches, "lcore_pid"));
-	EXPECT_EQ((std::vector<uint64_t>{0, rte_lcore_id()}), numbers_of(caches, "lcore_id"));
+	EXPECT_EQ((std::vector<uint64_t>{pid, 0}), numbers_of(caches, "lcore_pid"));
+	EXPECT_EQ((std::vector<uint64_t>{rte_lcore_id(), LCORE_ID_ANY}), numbers_of(caches, "lcore_id"));
 	const iovad_domain_stats s = stats_of(d);
-	EXPECT_EQ((std::vector<uint64_t>{0, s.cached_ranges}), numbers_of(caches, "lcore_cached"));
-	EXPECT_EQ((std::vector<uint64_t>{0, s.cache_hits}), numbers_of(caches, "lcore_hits"));
-	const uint64_t ones = numbers_of(caches, "lcore_cached_1")[1], fours = numbers_of(caches, "lcore_cached_4")[1];
+	EXPECT_EQ((std::vector<uint64_t>{s.cached_ranges, 0}), numbers_of(caches, "lcore_cached"));
+	EXPECT_EQ((std::vector<uint64_t>{s.cache_hits, 0}), numbers_of(caches, "lcore_hits"));
+	const uint64_t ones = numbers_of(caches, "lcore_cached_1")[0], fours = numbers_of(caches, "lcore_cached_4")[0];
 	EXPECT_GT(ones, 0u);
 	EXPECT_EQ(s.cached_ranges, ones + fours);
 	EXPECT_EQ(s.cached_bytes, (ones + 4 * fours) * kPage);
 	const size_t bins = numbers_of(caches, "depot_granules").size();
-	for (const char *key : {"depot_zone", "depot_full", "depot_capacity"})
+	for (const char *key : {"depot_zone", "depot_full", "depot_empty", "depot_capacity", "depot_contended"})
 		EXPECT_EQ(bins, numbers_of(caches, key).size()) << key;
-	EXPECT_EQ(std::vector<uint64_t>{pid}, numbers_of(client.ask(question + ",1"), "lcore_pid"));
+	EXPECT_EQ(std::vector<uint64_t>{0}, numbers_of(client.ask(question + ",1"), "lcore_pid"));
 	EXPECT_EQ(std::vector<uint64_t>{}, numbers_of(client.ask(question + ",2"), "lcore_pid"));
 	EXPECT_EQ(0, iovad_free(d, two, 4 * kPage));
 }
 
-TEST(Telemetry, TheMapAddsUpToTheStats)
+TEST(Telemetry, TheMapHasWhatIsLiveAndReserved)
 {
 	const TestDomain d(conf_of_pages(1000));
 	const rte_iova_t iova = d.alloc_range(300 * kPage, kPage, kNoLimit);
-	EXPECT_EQ(0, iovad_reserve(d, 100 * kPage, 64 * kPage));
+	EXPECT_EQ(0, iovad_reserve(d, 100 * kPage, 50 * kPage));
 	TelemetryClient client;
 	const std::string question = "/iovad/map," + std::string(d.name());
-	for (const char *buckets : {"", ",1", ",2", ",7", ",64", ",256"}) {
-		const std::string map = client.ask(question + buckets);
-		uint64_t live = 0, reserved = 0;
-		for (const uint64_t bytes : numbers_of(map, "live"))
-			live += bytes;
-		for (const uint64_t bytes : numbers_of(map, "reserved"))
-			reserved += bytes;
-		EXPECT_EQ(300 * kPage, live) << buckets;
-		EXPECT_EQ(64 * kPage, reserved) << buckets;
-		const uint64_t window = number_of(map, "last") - number_of(map, "first") + 1;
-		const uint64_t slices = numbers_of(map, "live").size(), slice = number_of(map, "bucket_bytes");
-		EXPECT_EQ(slices, (window + slice - 1) / slice);
-	}
-	// 1000 pages in slices of 500: the upper one has all that is live, in its upper part.
-	const std::string halves = client.ask(question + ",2");
-	EXPECT_EQ((std::vector<uint64_t>{0, 300 * kPage}), numbers_of(halves, "live"));
-	EXPECT_EQ((std::vector<uint64_t>{64 * kPage, 0}), numbers_of(halves, "reserved"));
-	EXPECT_EQ(64u, numbers_of(client.ask(question), "live").size() + 1) << "63 slices of 16 pages hold 1000";
-	EXPECT_EQ(0, iovad_unreserve(d, 100 * kPage, 64 * kPage));
+	const auto near = [](std::vector<uint64_t> ppm, std::vector<double> wanted) {
+		ASSERT_EQ(wanted.size(), ppm.size());
+		for (size_t i = 0; i < ppm.size(); ++i)
+			EXPECT_NEAR(wanted[i], double(ppm[i]), 1) << i;
+	};
+	const std::string whole = client.ask(question + ",1"), halves = client.ask(question + ",2");
+	EXPECT_EQ(kPage, number_of(whole, "first"));
+	EXPECT_EQ(1001 * kPage - 1, number_of(whole, "last"));
+	near(numbers_of(whole, "live_ppm"), {300'000});
+	near(numbers_of(whole, "reserved_ppm"), {50'000});
+	near(numbers_of(halves, "live_ppm"), {0, 600'000});
+	near(numbers_of(halves, "reserved_ppm"), {100'000, 0});
+	EXPECT_EQ(64u, numbers_of(client.ask(question), "live_ppm").size());
+	EXPECT_EQ(0, iovad_unreserve(d, 100 * kPage, 50 * kPage));
 	EXPECT_EQ(0, iovad_free_range(d, iova, 300 * kPage));
 }
 
-TEST(Telemetry, AMapHasNoMoreSlicesThanGranules)
-{
-	const TestDomain d(conf_of_pages(3));
-	TelemetryClient client;
-	EXPECT_EQ(3u, numbers_of(client.ask("/iovad/map," + std::string(d.name()) + ",256"), "live").size());
-}
-
-TEST(Telemetry, TheLongestAnswersFit)
+TEST(Telemetry, OnePageOfAllThereIsShows)
 {
 	const TestDomain d(conf_of(kPage, 0));
+	const rte_iova_t iova = d.alloc_range(kPage, kPage, kNoLimit);
+	TelemetryClient client;
+	EXPECT_EQ(std::vector<uint64_t>{1}, numbers_of(client.ask("/iovad/map," + std::string(d.name()) + ",1"), "live_ppm"));
+	EXPECT_EQ(0, iovad_free_range(d, iova, kPage));
+}
+
+TEST(Telemetry, TheLongestMapFits)
+{
+	const TestDomain d(conf_of_pages(255));
+	const rte_iova_t iova = d.alloc_range(255 * kPage, kPage, kNoLimit);
 	TelemetryClient client;
 	const std::string map = client.ask("/iovad/map," + std::string(d.name()) + ",256");
-	EXPECT_EQ(256u, numbers_of(map, "live").size());
-	EXPECT_EQ(256u, numbers_of(map, "reserved").size());
+	EXPECT_EQ(256u, numbers_of(map, "live_ppm").size());
+	EXPECT_EQ(256u, numbers_of(map, "reserved_ppm").size());
+	EXPECT_EQ(0, iovad_free_range(d, iova, 255 * kPage));
 }
 
 TEST(Telemetry, ControlTellsWhoMakesPasses)
