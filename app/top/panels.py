@@ -56,7 +56,7 @@ def about(info):
     pids = ", ".join(map(str, info["processes"]))
     deferred = f"deferred up to {duration(info['lazy_max_age_us'])}, {size(info['lazy_max_bytes'])}; " \
         if info["policy"] == "lazy" else ""
-    second = plain(f"{info['isa']} tree{flags}; {size(info['metadata_bytes'])} of metadata; {deferred}processes {pids}")
+    second = plain(f"{info['isa']} tree, {size(info['metadata_bytes'])}{flags}; {deferred}processes {pids}")
     return [first, second]
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# top.sh SOURCE_DIR LIVE_DOMAINS: iovad-top beside a process that works, on the memory that the
-# tests are given, and on ordinary memory too (--no-huge). dpdk-telemetry.py asks the same where it is installed.
+# top.sh SOURCE_DIR LIVE_DOMAINS MEMPOOL_DRIVER: iovad-top beside a process that works, on the memory
+# that the tests are given, and on ordinary memory too (--no-huge); and beside testpmd, which knows nothing
+# of iovad. dpdk-telemetry.py asks the same where it is installed.
 set -euo pipefail
 
-SOURCE=$1 LIVE=$2
+SOURCE=$1 LIVE=$2 DRIVER=$3
 # shellcheck source=test/lib/tap.sh
 . "$SOURCE/test/lib/tap.sh"
 
@@ -13,18 +14,17 @@ export RUNTIME_DIRECTORY=$WORK PYTHONDONTWRITEBYTECODE=1
 PID=
 trap 'end; rm -rf "$WORK" "$TAP_LOG"' EXIT
 
-# start PREFIX EAL-ARGUMENTS...: a process, PID, that runs as long as INPUT is open.
+# start PREFIX COMMAND...: a process, PID, that runs as long as INPUT is open; back when its domains
+# are there.
 start() {
 	local prefix=$1
 	shift
 	mkfifo "$WORK/$prefix.in"
-	"$LIVE" --lcores "(0-2)@0" --no-pci --file-prefix "$prefix" --log-level lib.eal:warning "$@" \
-		<"$WORK/$prefix.in" >"$WORK/$prefix.out" 2>&1 &
+	"$@" <"$WORK/$prefix.in" >"$WORK/$prefix.out" 2>&1 &
 	PID=$!
 	exec {INPUT}>"$WORK/$prefix.in"
-	until grep -q '^ready' "$WORK/$prefix.out"; do
+	until top --list 2>/dev/null | grep -qE "^$prefix: .*(soft.1|mempool)"; do
 		kill -0 "$PID" 2>/dev/null || return 1
-		sleep 0.1
 	done
 }
 
@@ -76,7 +76,7 @@ dpdk_telemetry() {
 check_live() {
 	PREFIX=$1
 	shift
-	if ! start "$PREFIX" "$@"; then
+	if ! start "$PREFIX" "$LIVE" --lcores "(0-2)@0" --no-pci --file-prefix "$PREFIX" --log-level lib.eal:warning "$@"; then
 		fail "$PREFIX: a process starts" "$WORK/$PREFIX.out"
 		return
 	fi
@@ -102,6 +102,18 @@ check_live() {
 	check "$PREFIX: the process ended well" end
 }
 
+check_testpmd() {
+	PREFIX=testpmd
+	if ! start "$PREFIX" env LD_LIBRARY_PATH="$(dirname "$DRIVER")/.." dpdk-testpmd --lcores "(0-1)@0" --no-pci --no-huge -m 256 \
+		--file-prefix "$PREFIX" --vdev net_null0 -d "$DRIVER" --mbuf-pool-ops-name iovad -- -i --total-num-mbufs 4096; then
+		fail "testpmd: its mempool driver answers" "$WORK/$PREFIX.out"
+		return
+	fi
+	pass "testpmd: its mempool driver answers"
+	check "testpmd: its pool is mapped" shows "^mempool .* soft, strict" --once
+	check "testpmd: it ended well" end
+}
+
 check_fails 1 "no DPDK process answers" "nobody is there" top --once
 check_fails 1 "no DPDK process answers" "nobody is there to list" top --list
 check_fails 1 "No such file" "no such socket" top --socket "$WORK/none" --once
@@ -114,5 +126,10 @@ if [ -n "${IOVAD_TEST_EAL_ARGS:-}" ]; then
 	check_live huge "${EAL[@]}"
 else
 	skip "the same on huge pages" "there are none (IOVAD_TEST_EAL_ARGS)"
+fi
+if command -v dpdk-testpmd >/dev/null; then
+	check_testpmd
+else
+	skip "testpmd: its mempool driver answers" "dpdk-testpmd is not installed (Debian: package dpdk-dev)"
 fi
 done_testing

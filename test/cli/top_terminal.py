@@ -65,7 +65,7 @@ def main():
         terminal.wait_for(rb"nic0")
         terminal.wait_for(rb"allocs")
         terminal.press(b"\t")
-        terminal.wait_for(rb"soft, strict")
+        terminal.wait_for(rb"soft")
         terminal.end()
     for kind, words in (("dumb", rb"no terminal for a screen"), ("nothing-like-it", rb"TERM. is unknown")):
         Terminal(command, kind, "C").wait_for(words)
