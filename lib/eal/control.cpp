@@ -80,10 +80,23 @@ try {
 	return 0;  // the next one will do it
 }
 
+unsigned add_nodes(iovad_domain &d, uint64_t now)
+{
+	const Stopwatch stopwatch(statistics.nodes_ns);
+	return d.upkeep.add_nodes(d.core, *d.memory, d.log, now);
+}
+
+unsigned trim(iovad_domain &d, uint64_t now)
+{
+	const Stopwatch stopwatch(statistics.trim_ns);
+	return d.upkeep.trim(d.core, now);
+}
+
 unsigned serve(iovad_domain &d)
 {
-	const unsigned items = serve_mappings(d);
-	d.log.settle(now_ns());
+	const uint64_t now = now_ns();
+	const unsigned items = serve_mappings(d) + add_nodes(d, now) + trim(d, now);
+	d.log.settle(now);
 	return items;
 }
 

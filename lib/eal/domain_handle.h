@@ -11,6 +11,7 @@
 #include "core/domain.h"
 #include "core/mapping_table.h"
 #include "dma/mapper.h"
+#include "eal/core_upkeep.h"
 #include "eal/domain_log.h"
 #include "eal/domain_memory.h"
 #include "eal/eal_memory.h"
@@ -58,6 +59,7 @@ struct iovad_domain {
 
 	// Of the process that created the domain.
 	std::unique_ptr<iovad::eal::DomainMemory> memory;
+	iovad::eal::CoreUpkeep upkeep;
 	// And with a backend.
 	int container_fd = -1;  // VFIO
 	std::unique_ptr<iovad::dma::Mapper> mapper;

@@ -93,11 +93,13 @@ TEST(Control, OneWorksAtATime)
 TEST(Control, DomainsComeAndGoBesidePasses)
 {
 	ASSERT_EQ(0, iovad_control_thread_start());
+	// One maps: ThreadSanitizer does not see that EAL's heap hands memory over in order.
 	Crew::run([](unsigned actor) {
+		const bool maps = actor == 0;
 		for (unsigned i = 0; i < 30; ++i) {
-			TestDomain d(actor % 2 ? soft_conf(100) : conf_of_pages(64));
+			TestDomain d(maps ? soft_conf(100) : conf_of_pages(64));
 			rte_iova_t iova;
-			for (unsigned page = 0; actor % 2 && page < 20; ++page) {
+			for (unsigned page = 0; maps && page < 20; ++page) {
 				ASSERT_EQ(0, iovad_map(d, va(page * kPage), kPage, kNoLimit, IOVAD_BIDIRECTIONAL, &iova));
 				ASSERT_EQ(0, iovad_unmap_lazy(d, iova, kPage));
 			}
@@ -105,6 +107,57 @@ TEST(Control, DomainsComeAndGoBesidePasses)
 		}
 	});
 	EXPECT_EQ(0, iovad_control_thread_stop());
+}
+
+// Ranges with gaps between them until the tree says no, or there are so many.
+std::vector<rte_iova_t> fill(iovad_domain *d, size_t most, size_t poll_every)
+{
+	std::vector<rte_iova_t> iovas;
+	rte_iova_t iova;
+	while (iovas.size() < most && iovad_alloc_range(d, 2 * kPage, 4 * kPage, kNoLimit, &iova) == 0) {
+		iovas.push_back(iova);
+		if (poll_every != 0 && iovas.size() % poll_every == 0)
+			iovad_control_poll();
+	}
+	return iovas;
+}
+
+void free_ranges(iovad_domain *d, const std::vector<rte_iova_t> &iovas)
+{
+	for (const rte_iova_t iova : iovas)
+		ASSERT_EQ(0, iovad_free_range(d, iova, 2 * kPage));
+}
+
+TEST(Control, GivesTheTreeMoreNodes)
+{
+	constexpr size_t kMany = 20'000;
+	iovad_domain_conf conf = conf_of(kPage, (uint64_t{1} << 40) - 1);
+	conf.max_ranges = 64;
+	const TestDomain d(conf);
+	const std::vector<rte_iova_t> few = fill(d, kMany, 0);
+	EXPECT_LT(few.size(), kMany / 10);
+	free_ranges(d, few);
+	const eal::ControlReport before = control_report();
+	const std::vector<rte_iova_t> many = fill(d, kMany, 16);
+	EXPECT_EQ(kMany, many.size());
+	EXPECT_GT(control_report().items, before.items);
+	EXPECT_GT(control_report().nodes_ns, before.nodes_ns);
+	EXPECT_EQ(0, iovad_verify(d, stderr));
+	free_ranges(d, many);
+}
+
+TEST(Control, TrimsTheDepot)
+{
+	const TestDomain d(conf_of(kPage, (uint64_t{1} << 40) - 1));
+	std::vector<rte_iova_t> iovas;
+	for (int i = 0; i < 20'000; ++i)
+		iovas.push_back(d.alloc(kPage));
+	d.free_all(iovas, kPage);
+	const uint64_t before = stats_of(d).cached_ranges;
+	while (stats_of(d).cached_ranges > before / 4)
+		iovad_control_poll();
+	EXPECT_GT(control_report().trim_ns, 0u);
+	EXPECT_EQ(0, iovad_verify(d, stderr));
 }
 
 TEST(ControlThread, RunsOnce)
