@@ -197,6 +197,7 @@ public:
 		for (Pfn pfn = 1; pfn < kEnd;) {
 			const Extent e = space_.find(pfn);
 			ASSERT_LE(e.start, pfn);
+			ASSERT_TRUE(e.value != kReserved || (value_[e.start - 1] != kReserved && reserved_ends(e.end)));
 			for (; pfn < e.end; ++pfn) {
 				ASSERT_EQ(value_[pfn], e.value) << "at " << pfn;
 				reserved += e.value == kReserved;
@@ -220,6 +221,7 @@ public:
 	static constexpr Pfn kEnd = 1200;
 
 private:
+	bool reserved_ends(Pfn pfn) const { return pfn == kEnd || value_[pfn] != kReserved; }
 	bool all(Pfn start, Pfn end, Value value) const
 	{
 		return std::all_of(&value_[start], &value_[end - 1] + 1, [=](Value v) { return v == value; });
