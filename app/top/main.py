@@ -33,7 +33,8 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(prog="iovad-top", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--file-prefix", metavar="P", help="of the process, as it was given to EAL; needed where several run")
+    where.add_argument("--file-prefix", metavar="P",
+                       help="of the process, as it was given to EAL; needed where several run")
     where.add_argument("--socket", metavar="PATH", type=Path, help="of its telemetry, where it is somewhere else")
     parser.add_argument("--domain", metavar="NAME", help="to begin with; the only one with --once and --json")
     parser.add_argument("--interval", metavar="S", type=seconds, default=1.0, help="seconds from sample to sample (1)")

@@ -123,7 +123,8 @@ def in_columns(cells, width, rows):
 def depot(caches):
     """Of each size: full magazines and empty ones, and the addresses that one holds."""
     bins = zip(*(caches[f"depot_{key}"] for key in ("granules", "full", "empty", "capacity", "contended")))
-    held = [f"{granules} x {capacity}: {full} full, {empty} empty" + (f", {count(contended)} contended" if contended else "")
+    held = [f"{granules} x {capacity}: {full} full, {empty} empty" +
+            (f", {count(contended)} contended" if contended else "")
             for granules, full, empty, capacity, contended in bins if full or empty or contended]
     return [("dim", "depot    "), ("", "; ".join(held) or "empty")]
 

@@ -15,8 +15,9 @@ ALLOCS = ("cache_hits", "depot_hits", "tree_allocs")
 def take(connection, names=None, buckets=64):
     """{time, pid, version, control, domains}; of these domains, or all. What ends meanwhile is left out."""
     there = connection.ask("/iovad/list")
-    sample = {"time": time.monotonic(), "pid": connection.greeting["pid"], "version": connection.greeting["version"],
-              "iovad": there is not None, "names": sorted(there or []), "control": connection.ask(CONTROL), "domains": {}}
+    sample = {"time": time.monotonic(), "pid": connection.greeting["pid"],
+              "version": connection.greeting["version"], "iovad": there is not None,
+              "names": sorted(there or []), "control": connection.ask(CONTROL), "domains": {}}
     for name in sample["names"] if names is None else [n for n in names if n in sample["names"]]:
         domain = {"info": connection.ask("/iovad/info", name), "stats": connection.ask("/iovad/stats", name),
                   "caches": caches(connection, name),

@@ -71,9 +71,9 @@ class Screen:
             self.selected = names[at % len(names)]
 
     def waiting(self, width):
-        who = f"{self.watch.command}, pid {self.watch.after['pid']}, is gone." if self.watch.after else "It is gone."
-        return [[("bad", who)], *([("", line)] for line in textwrap.wrap(self.trouble, max(width - 1, 1))),
-                [("", "Waiting for it to come back.")]]
+        pid = f"{self.watch.command}, pid {self.watch.after['pid']}, " if self.watch.after else "It "
+        return [[("bad", f"{pid}does not answer.")], *([("", line)] for line in textwrap.wrap(self.trouble, max(width - 1, 1))),
+                [("", "Trying again.")]]
 
     def lines(self, width, rows):
         if self.trouble:

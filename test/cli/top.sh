@@ -76,7 +76,8 @@ dpdk_telemetry() {
 check_live() {
 	PREFIX=$1
 	shift
-	if ! start "$PREFIX" "$LIVE" --lcores "(0-2)@0" --no-pci --file-prefix "$PREFIX" --log-level lib.eal:warning "$@"; then
+	if ! start "$PREFIX" "$LIVE" --lcores "(0-2)@0" --no-pci --file-prefix "$PREFIX" \
+		--log-level lib.eal:warning "$@"; then
 		fail "$PREFIX: a process starts" "$WORK/$PREFIX.out"
 		return
 	fi
@@ -104,8 +105,8 @@ check_live() {
 
 check_testpmd() {
 	PREFIX=testpmd
-	if ! start "$PREFIX" env LD_LIBRARY_PATH="$(dirname "$DRIVER")/.." dpdk-testpmd --lcores "(0-1)@0" --no-pci --no-huge -m 256 \
-		--file-prefix "$PREFIX" --vdev net_null0 -d "$DRIVER" --mbuf-pool-ops-name iovad -- -i --total-num-mbufs 4096; then
+	if ! start "$PREFIX" env LD_LIBRARY_PATH="$(dirname "$DRIVER")/.." dpdk-testpmd --lcores "(0-1)@0" --no-pci \
+		--no-huge -m 256 --file-prefix "$PREFIX" --vdev net_null0 -d "$DRIVER" --mbuf-pool-ops-name iovad -- -i --total-num-mbufs 4096; then
 		fail "testpmd: its mempool driver answers" "$WORK/$PREFIX.out"
 		return
 	fi

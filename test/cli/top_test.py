@@ -102,7 +102,8 @@ class Units(unittest.TestCase):
 class Layout(unittest.TestCase):
     def test_80By24HasAllOfADomain(self):
         huge = {key: 123456789012345678 for key in GAUGES + sample.COUNTERS}
-        huge |= {key: 999 for key in huge if key.startswith(("fail", "bad")) or key.endswith(("_us", "permille", "errors"))}
+        huge |= {key: 999 for key in huge
+                 if key.startswith(("fail", "bad")) or key.endswith(("_us", "permille", "errors"))}
         before = a_sample(100.0, **{**huge, **dict.fromkeys(sample.COUNTERS, 0)})
         text = shown(before, a_sample(101.0, lcores=128, **huge))
         lines = text.splitlines()
@@ -146,7 +147,8 @@ class Layout(unittest.TestCase):
             self.assertEqual(rows[5][1][0], style)
 
     def test_FailuresAreMarked(self):
-        self.assertIn(("bad", "failed: no space 3"), panels.work(a_sample(fail_nospace=3)["domains"]["nic0"]["stats"], None)[1])
+        stats = a_sample(fail_nospace=3)["domains"]["nic0"]["stats"]
+        self.assertIn(("bad", "failed: no space 3"), panels.work(stats, None)[1])
 
     def test_NoDomain(self):
         empty = {**a_sample(), "names": [], "domains": {}}
