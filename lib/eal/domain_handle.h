@@ -33,6 +33,7 @@ struct alignas(64) SharedDomain {
 	char name[IOVAD_NAME_MAX + 1];
 	uint32_t flags;
 	iovad_unmap_policy unmap_policy;
+	iovad_backend backend;
 	uint64_t lazy_max_age_us, lazy_max_bytes;
 	core::SpinLock processes_lock;
 	uint32_t processes[kMaxProcesses];  // pids of those attached, 0: free

@@ -13,6 +13,7 @@
 
 #include <unistd.h>
 
+#include <rte_common.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 
@@ -24,6 +25,7 @@
 #include "eal/idle_cpus.h"
 #include "eal/log.h"
 #include "eal/mapping.h"
+#include "eal/telemetry.h"
 #include "eal/trace_points.h"
 
 namespace iovad::eal {
@@ -198,6 +200,7 @@ void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const
 	shared->bytes = layout.bytes;
 	shared->flags = conf.flags;
 	shared->unmap_policy = conf.unmap_policy;
+	shared->backend = conf.backend;
 	shared->lazy_max_age_us = bounds.max_age_us;
 	shared->lazy_max_bytes = bounds.max_bytes;
 	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
@@ -407,4 +410,23 @@ int destroy_domain(iovad_domain *d)
 	return 0;
 }
 
+void for_each_domain(const UseDomain &use)
+{
+	std::lock_guard guard(handles_mutex);
+	for (iovad_domain *d = handles; d; d = d->next)
+		use(*d);
+}
+
+bool with_domain(const char *name, const UseDomain &use)
+{
+	std::lock_guard guard(handles_mutex);
+	iovad_domain *d = find_handle(name);
+	if (d)
+		use(*d);
+	return d != nullptr;
+}
+
 }  // namespace iovad::eal
+
+// Here, and not beside the commands: from a static library only what is called comes along.
+RTE_INIT(iovad_telemetry) { iovad::eal::register_telemetry(); }

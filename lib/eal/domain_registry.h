@@ -3,6 +3,7 @@
 // every process a list of its handles. Not for the data path; everything here may sleep.
 #pragma once
 
+#include <functional>
 #include <mutex>
 
 #include "eal/domain_handle.h"
@@ -14,6 +15,12 @@ iovad_domain *create_domain(const iovad_domain_conf &conf);
 iovad_domain *lookup_domain(const char *name);
 // 0 or a negative errno.
 int destroy_domain(iovad_domain *domain);
+
+// Of this process, attached ones too. While `use` runs, none is created or goes away.
+using UseDomain = std::function<void(iovad_domain &)>;
+void for_each_domain(const UseDomain &use);
+// False: there is none of this name.
+bool with_domain(const char *name, const UseDomain &use);
 
 // While one exists, the handles of this process neither come nor go, and nobody else has
 // one. Nothing in here is called meanwhile.
