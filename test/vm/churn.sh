@@ -15,7 +15,7 @@ PERF=$(realpath "${1:-$SOURCE/build}")/app/perf/iovad-perf
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK" "$TAP_LOG"' EXIT
 # Emulated CPUs take turns on the host's: the control thread may come late by much.
-OPS=20000 AGE_US=1000000
+OPS=20000 AGE_US=4000000
 
 # Each run's output into a file of its own, with its status at the end. One boot for all.
 in_guest() {

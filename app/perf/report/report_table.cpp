@@ -61,7 +61,8 @@ void speed_section(FILE *out, const Report &report)
 	row(out, "calls", rate(report.calls_per_second.median),
 	    "time in the library, clock included, lcores summed" +
 		    rate_range(report, report.calls_per_second));
-	row(out, "waiting", percent(report.waiting_share), "of the lcores' time, for each other");
+	row(out, "waiting", percent(report.waiting_share),
+	    report.paced ? "of the lcores' time, for each other and for the trace's" : "of the lcores' time, for each other");
 
 	fprintf(out, "\nLatency in ns; each includes one reading of the clock, %.1f ns\n",
 		report.clock_ns);
