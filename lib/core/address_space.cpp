@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/address_space.h"
 
+#include <algorithm>
+
 namespace iovad::core {
 
 void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end)
@@ -10,6 +12,9 @@ void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end)
 	reserved_ranges_ = reserved_granules_ = 0;
 	allocs_ = bad_frees_ = 0;
 	frees_ = 0;
+	grows_ = 0;
+	first_nodes_ = node_count;
+	deferred_ = {};
 }
 
 unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out,
@@ -25,6 +30,8 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value
 			break;
 		out[got] = p.start;
 	}
+	if (status == Status::no_space && !deferred_.empty())
+		status = Status::again;
 	allocs_ += got;
 	return got;
 }
@@ -36,6 +43,8 @@ Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 		frees_.store(frees_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 	else
 		++bad_frees_;
+	if (!deferred_.empty()) [[unlikely]]
+		settle_locked();
 	return status;
 }
 
@@ -54,67 +63,55 @@ unsigned AddressSpace::free_run(uint64_t size, Value value, const Pfn *starts, u
 	return freed;
 }
 
-// What is to be reserved and every reserved range it overlaps or touches become one:
-// they are erased, which needs nothing, and leave one gap, in which the union is
-// claimed, for which the nodes were counted before.
-Status AddressSpace::reserve(Pfn start, Pfn end)
+size_t AddressSpace::nodes_wanted()
 {
+	constexpr uint32_t kFewest = 64;
 	LockGuard guard(lock_);
-	Extent e = tree_.find(start);
-	if (e.value == 0 && e.start == start && start > tree_.first())
-		e = tree_.find(start - 1);
-	const Pfn low = e.value == kReserved ? e.start : start;
-	Pfn high = end;
-	for (Pfn pfn = start; pfn <= end && pfn < tree_.end(); pfn = e.end) {
-		e = tree_.find(pfn);
-		if (is_live(e.value) && pfn < end)
-			return Status::exists;
-		if (e.value == kReserved && e.end > high)
-			high = e.end;
-	}
-	e = tree_.find(low);
-	if (e.value == kReserved && e.end >= high)
-		return Status::ok;
-	if (pool_.available() < tree_.nodes_to_insert(1))
-		return Status::again;
-	for (Pfn pfn = low; pfn < high; pfn = e.end) {
-		e = tree_.find(pfn);
-		if (e.value == kReserved) {
-			tree_.erase(e.start, e.end, kReserved);
-			--reserved_ranges_;
-			reserved_granules_ -= e.end - e.start;
-		}
-	}
-	tree_.claim(low, high, kReserved);
-	++reserved_ranges_;
-	reserved_granules_ += high - low;
-	return Status::ok;
+	// Enough to settle what is deferred, however few there were to begin with.
+	const uint64_t low = std::max<uint64_t>(first_nodes_ / 4, tree_.nodes_to_insert(2));
+	return pool_.available() < low ? std::max(first_nodes_ / 2, kFewest) * kNodeBytes : 0;
 }
 
-Status AddressSpace::unreserve(Pfn start, Pfn end)
+bool AddressSpace::add_nodes(void *memory, size_t bytes)
 {
 	LockGuard guard(lock_);
-	const Extent e = tree_.find(start);
-	if (e.value != kReserved || e.end < end)
-		return Status::not_found;
-	const unsigned parts = (e.start < start) + (end < e.end);
-	if (parts != 0 && pool_.available() < tree_.nodes_to_insert(parts))
-		return Status::again;
-	tree_.erase(e.start, e.end, kReserved);
-	if (e.start < start)
-		tree_.claim(e.start, start, kReserved);
-	if (end < e.end)
-		tree_.claim(end, e.end, kReserved);
-	reserved_ranges_ += parts;
-	--reserved_ranges_;
-	reserved_granules_ -= end - start;
-	return Status::ok;
+	if (!pool_.add(memory, bytes))
+		return false;
+	++grows_;
+	settle_locked();
+	return true;
+}
+
+// What is deferred is reserved in the tree only.
+Extent AddressSpace::find_locked(Pfn pfn) const
+{
+	Extent e = tree_.find(pfn);
+	if (e.value != kReserved)
+		return e;
+	for (const Span &s : deferred_) {
+		if (s.holds(pfn))
+			return {s.start, s.end, 0};
+		if (s.end <= pfn)
+			e.start = std::max(e.start, s.end);
+		else
+			e.end = std::min(e.end, s.start);
+	}
+	return e;
 }
 
 Extent AddressSpace::find(Pfn pfn)
 {
 	LockGuard guard(lock_);
-	return tree_.find(pfn);
+	return find_locked(pfn);
+}
+
+unsigned AddressSpace::find_run(Pfn pfn, Extent *out, unsigned n)
+{
+	LockGuard guard(lock_);
+	unsigned found = 0;
+	for (; found < n && pfn < tree_.end(); pfn = out[found++].end)
+		out[found] = find_locked(pfn);
+	return found;
 }
 
 Extent AddressSpace::next_live(Pfn pfn)
@@ -133,9 +130,10 @@ AddressSpace::Totals AddressSpace::totals()
 {
 	LockGuard guard(lock_);
 	const uint64_t used = tree_.end() - tree_.first() - tree_.free_granules();
-	return {tree_.ranges() - reserved_ranges_, used - reserved_granules_, reserved_granules_,
-		tree_.free_granules(), tree_.largest_gap(), allocs_, frees(), bad_frees_, pool_.used(),
-		tree_.leaves_visited(), tree_.searches()};
+	const uint64_t deferred = deferred_.granules();
+	return {tree_.ranges() - reserved_ranges_, used - reserved_granules_, reserved_granules_ - deferred,
+		tree_.free_granules() + deferred, tree_.largest_gap(), allocs_, frees(), bad_frees_,
+		pool_.used(), tree_.leaves_visited(), tree_.searches(), grows_, deferred_.size()};
 }
 
 bool AddressSpace::verify_locked(FILE *why) const
@@ -161,7 +159,27 @@ bool AddressSpace::verify_locked(FILE *why) const
 		if (why)
 			std::fputs("address space: reserved ranges are not what was counted\n", why);
 	}
-	return good;
+	return verify_deferred(why) && good;
+}
+
+bool AddressSpace::verify_deferred(FILE *why) const
+{
+	const auto alone = [this](const Span &s) {
+		return std::none_of(deferred_.begin(), deferred_.end(), [&](const Span &other) {
+			return &other != &s && (other.overlaps(s) || other.touches(s));
+		});
+	};
+	for (const Span &s : deferred_) {
+		const Extent e = tree_.find(s.start);
+		if (s.start < s.end && e.value == kReserved && s.end <= e.end && alone(s))
+			continue;
+		if (why)
+			std::fprintf(why, "address space: deferred [%llx, %llx) is not a part of what is reserved\n",
+				     static_cast<unsigned long long>(s.start),
+				     static_cast<unsigned long long>(s.end));
+		return false;
+	}
+	return true;
 }
 
 }  // namespace iovad::core

@@ -5,9 +5,14 @@
 //
 // A range is live, as such or as a block, which caches above hand out and may hold; or it
 // is reserved (kept out of circulation). Reserved ranges that touch are one range.
+//
+// To give back the middle of a reserved range may need a node. Where there is none it is
+// deferred: the part is free for whoever asks, but stays reserved in the tree, and is
+// remembered until there are nodes. Nodes can be added, from outside, at any time.
 #pragma once
 
 #include "core/range_tree/range_tree.h"
+#include "core/span_list.h"
 #include "core/spin_lock.h"
 
 namespace iovad::core {
@@ -27,12 +32,14 @@ public:
 		uint64_t live_ranges, live_granules, reserved_granules, free_granules, largest_gap;
 		uint64_t allocs, frees, bad_frees, nodes;
 		uint64_t leaves_visited, searches;
+		uint64_t grows;           // times that nodes were added
+		uint64_t deferred_frees;  // parts of reserved ranges that wait for nodes
 	};
 
 	void init(void *nodes, uint32_t node_count, Pfn first, Pfn end);
 
 	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many,
-	// and in status why not all.
+	// and in status why not all. again, not no_space, while something free is deferred.
 	unsigned alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n,
 			   Status &status);
 	// not_found, and counted, unless exactly this range is live with this value.
@@ -42,14 +49,23 @@ public:
 
 	// exists: a part is live. again: no node. Else [start, end) is reserved.
 	Status reserve(Pfn start, Pfn end);
-	// not_found: a part is not reserved.
+	// not_found: a part is not reserved. again: no node, and too much is deferred already.
 	Status unreserve(Pfn start, Pfn end);
+	// Whatever of the deferred there are nodes for. Others that give back do it, too.
+	void settle();
+
+	// Bytes of nodes that should be added; 0: there are enough.
+	size_t nodes_wanted();
+	// false: the memory cannot be used; see NodePool::add().
+	bool add_nodes(void *memory, size_t bytes);
 
 	// Ranges given back so far. What came back before a call that failed is not counted
 	// after it: a failure with the same number before and after is final.
 	uint64_t frees() const { return frees_.load(std::memory_order_acquire); }
 
 	Extent find(Pfn pfn);
+	// Up to n <= kRun extents from the one in which pfn lies; returns how many there are.
+	unsigned find_run(Pfn pfn, Extent *out, unsigned n);
 	// The first live range at or above pfn; value 0: there is none.
 	Extent next_live(Pfn pfn);
 	Totals totals();
@@ -57,17 +73,23 @@ public:
 	SpinLock &lock() { return lock_; }
 	// With the lock held.
 	bool verify_locked(FILE *why) const;
-	Extent find_locked(Pfn pfn) const { return tree_.find(pfn); }
+	Extent find_locked(Pfn pfn) const;
 
 private:
 	Status free_locked(Pfn start, uint64_t size, Value value);
+	bool try_unreserve(const Span &span);
+	void settle_locked();
+	bool verify_deferred(FILE *why) const;
 
 	SpinLock lock_;
-	NodePool pool_;
 	RangeTree tree_;
+	NodePool pool_;
 	uint64_t reserved_ranges_, reserved_granules_;
 	uint64_t allocs_, bad_frees_;
 	std::atomic<uint64_t> frees_;  // written under the lock
+	uint64_t grows_;
+	uint32_t first_nodes_;  // what init() gave
+	SpanList deferred_;     // each lies in a reserved range
 };
 
 }  // namespace iovad::core

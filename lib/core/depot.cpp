@@ -2,8 +2,56 @@
 #include "core/depot.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace iovad::core {
+
+// Counts what it had to wait for; nothing more is done where it had not to.
+class [[nodiscard]] Depot::ShelfGuard {
+public:
+	explicit ShelfGuard(Shelf &shelf) : shelf_(shelf)
+	{
+		if (!shelf_.lock.try_lock()) [[unlikely]] {
+			shelf_.lock.lock();
+			++shelf_.contended;
+		}
+	}
+	~ShelfGuard() { shelf_.lock.unlock(); }
+	ShelfGuard(const ShelfGuard &) = delete;
+	ShelfGuard &operator=(const ShelfGuard &) = delete;
+
+private:
+	Shelf &shelf_;
+};
+
+Magazine *Depot::Stock::take()
+{
+	Magazine *m = list.pop();
+	fewest = std::min(fewest, list.length);
+	return m;
+}
+
+Magazine *Depot::Stock::take_surplus()
+{
+	// What lcores have needed since is none any more.
+	surplus = std::min(surplus, fewest);
+	if (surplus == 0)
+		return nullptr;
+	--surplus;
+	return take();
+}
+
+void Depot::Stock::take_all(MagazineList &out)
+{
+	out.take_all(list);
+	fewest = surplus = 0;
+}
+
+void Depot::Stock::end_period()
+{
+	surplus = fewest;
+	fewest = list.length;
+}
 
 void Depot::init(Magazine *memory, uint32_t count, const Geometry &g, unsigned percent)
 {
@@ -22,28 +70,24 @@ void Depot::init(Magazine *memory, uint32_t count, const Geometry &g, unsigned p
 		// One address is no cache.
 		const uint64_t share = std::min<uint64_t>(kMostGranules, charge_[bin.zone()].most / 8);
 		const uint64_t fits = std::min<uint64_t>(Magazine::kSlots, share >> bin.klass());
-		capacity_[bin.index()] = fits < 2 ? 0 : static_cast<uint16_t>(fits);
+		const auto most = fits < 2 ? uint16_t{0} : static_cast<uint16_t>(fits);
+		capacity_[i] = {first_capacity(most), most};
 	}
 }
 
-void Depot::count_exchange(Shelf &s)
+// About half: a power of two, so that bulk calls of as many leave no rest in it.
+uint16_t Depot::first_capacity(uint16_t most)
 {
-	s.fewest = std::min(s.fewest, s.full.length);
-	if (++s.exchanges < kPeriod)
-		return;
-	s.exchanges = 0;
-	s.surplus.store(s.fewest, std::memory_order_relaxed);
-	s.fewest = s.full.length;
+	return most < 4 ? most : static_cast<uint16_t>(std::bit_ceil(most / 2u));
 }
 
 Magazine *Depot::exchange_empty(Bin bin, Magazine *empty)
 {
 	Shelf &s = shelf(bin);
-	LockGuard guard(s.lock);
-	Magazine *full = s.full.pop();
+	ShelfGuard guard(s);
+	Magazine *full = s.full.take();
 	if (full && empty)
-		s.empty.push(empty);
-	count_exchange(s);
+		s.empty.list.push(empty);
 	return full;
 }
 
@@ -53,55 +97,60 @@ Magazine *Depot::exchange_full(Magazine *full)
 	Shelf &s = shelf(bin);
 	Magazine *empty = nullptr;
 	{
-		LockGuard guard(s.lock);
-		count_exchange(s);
-		if (s.full.length >= kMostFull)
+		ShelfGuard guard(s);
+		if (s.full.list.length >= kMostFull)
 			return nullptr;
-		empty = s.empty.pop();
-		if (empty) {
-			s.full.push(full);
-			return empty;
-		}
+		empty = s.empty.take();
+		if (empty)
+			s.full.list.push(full);
 	}
+	if (empty)
+		return enlarged(empty);
 	empty = grant(bin);
 	if (empty) {
-		LockGuard guard(s.lock);
-		s.full.push(full);
+		ShelfGuard guard(s);
+		s.full.list.push(full);
 	}
 	return empty;
 }
 
-Magazine *Depot::take_surplus(Bin bin)
+// With the pool's lock held.
+bool Depot::charge_for(Bin bin, unsigned addresses)
 {
-	Shelf &s = shelf(bin);
-	if (s.surplus.load(std::memory_order_relaxed) == 0) [[likely]]
-		return nullptr;
-	LockGuard guard(s.lock);
-	const uint32_t surplus = s.surplus.load(std::memory_order_relaxed);
-	if (surplus == 0)
-		return nullptr;
-	s.surplus.store(surplus - 1, std::memory_order_relaxed);
-	return s.full.pop();
+	Charge &charge = charge_[bin.zone()];
+	const uint64_t granules = addresses * bin.granules();
+	if (charge.used + granules > charge.most)
+		return false;
+	charge.used += granules;
+	return true;
 }
 
 Magazine *Depot::grant(Bin bin)
 {
-	const uint16_t capacity = capacity_[bin.index()];
-	if (capacity == 0)
+	if (capacity_[bin.index()].most == 0)
 		return nullptr;
-	const uint64_t granules = capacity * bin.granules();
-	Charge &charge = charge_[bin.zone()];
 	LockGuard guard(pool_lock_);
-	if (charge.used + granules > charge.most)
+	const uint16_t capacity = capacity_[bin.index()].now;
+	if (!pool_.head || !charge_for(bin, capacity))
 		return nullptr;
 	Magazine *m = pool_.pop();
-	if (!m)
-		return nullptr;
-	charge.used += granules;
 	granted_.store(granted() + 1, std::memory_order_release);
 	m->capacity = capacity;
 	m->set_bin(bin);
 	m->set_count(0);
+	return m;
+}
+
+// The magazine, of the size that is granted now if the budget allows it.
+Magazine *Depot::enlarged(Magazine *m)
+{
+	const Bin bin = m->bin();
+	const uint16_t &now = capacity_[bin.index()].now;
+	if (m->capacity >= load_relaxed(now)) [[likely]]
+		return m;
+	LockGuard guard(pool_lock_);
+	if (m->capacity < now && charge_for(bin, now - m->capacity))
+		m->capacity = now;
 	return m;
 }
 
@@ -113,14 +162,58 @@ void Depot::put_back(Magazine *m)
 	pool_.push(m);
 }
 
+unsigned Depot::end_period()
+{
+	unsigned grown = 0;
+	for (unsigned i = 0; i < kBins; ++i) {
+		const Bin bin = Bin::numbered(i);
+		Shelf &s = shelf(bin);
+		uint64_t contended;
+		{
+			LockGuard guard(s.lock);
+			s.full.end_period();
+			s.empty.end_period();
+			contended = s.contended - std::exchange(s.contended_before, s.contended);
+		}
+		if (contended >= kContended)
+			grown += grow(bin);
+	}
+	return grown;
+}
+
+// Not where the budget is half used: what one lcore had more, others could not have.
+bool Depot::grow(Bin bin)
+{
+	Capacity &c = capacity_[bin.index()];
+	const Charge &charge = charge_[bin.zone()];
+	LockGuard guard(pool_lock_);
+	if (c.now == c.most || charge.used > charge.most / 2)
+		return false;
+	store_relaxed(c.now, static_cast<uint16_t>(std::min<unsigned>(c.most, c.now + (c.now + 1u) / 2)));
+	return true;
+}
+
+void Depot::reset_capacities()
+{
+	LockGuard guard(pool_lock_);
+	for (Capacity &c : capacity_)
+		store_relaxed(c.now, first_capacity(c.most));
+}
+
+Magazine *Depot::take_surplus(Bin bin)
+{
+	Shelf &s = shelf(bin);
+	LockGuard guard(s.lock);
+	Magazine *m = s.full.take_surplus();
+	return m ? m : s.empty.take_surplus();
+}
+
 void Depot::take_all(MagazineList &out)
 {
 	for (Shelf &s : shelves_) {
 		LockGuard guard(s.lock);
-		out.take_all(s.full);
-		out.take_all(s.empty);
-		s.fewest = 0;
-		s.surplus.store(0, std::memory_order_relaxed);
+		s.full.take_all(out);
+		s.empty.take_all(out);
 	}
 }
 
@@ -128,6 +221,13 @@ Depot::Charge Depot::charge(unsigned zone)
 {
 	LockGuard guard(pool_lock_);
 	return charge_[zone];
+}
+
+Depot::View Depot::view(Bin bin)
+{
+	Shelf &s = shelf(bin);
+	LockGuard guard(s.lock);
+	return {s.full.list.length, s.empty.list.length, load_relaxed(capacity_[bin.index()].now), s.contended};
 }
 
 }  // namespace iovad::core

@@ -7,9 +7,14 @@
 // are, hold at most that share of the space (the kernel's may hold all of it). An lcore
 // that gets no magazine for a bin is served by the tree.
 //
-// Trimming. Full magazines that nobody needed during a period are surplus (the working
-// set of Bonwick's depot, its period counted in exchanges, not in time): take_surplus()
-// hands them out one at a time to whoever makes an exchange, to be emptied into the tree.
+// Trimming. Magazines that nobody needed during a period are surplus: the fewest that
+// there were at any time of it, full and empty apart (the working set of Bonwick's
+// depot). Somebody, on no lcore's path, ends periods and takes the surplus away.
+//
+// Size. A bin's magazines begin with half of what fits in one and grow, as Bonwick and
+// Adams have it, when many lcores met at its shelf during a period: larger ones are
+// exchanged less often. Those of different size may be in use at once; an empty one that
+// is handed out again is brought to the size of the day.
 #pragma once
 
 #include "core/magazine.h"
@@ -20,11 +25,17 @@ namespace iovad::core {
 class Depot {
 public:
 	static constexpr uint32_t kMostFull = 64;     // full magazines per bin
-	static constexpr uint32_t kPeriod = 64;       // exchanges
 	static constexpr unsigned kMostGranules = 512;   // in one magazine
+	static constexpr uint64_t kContended = 16;    // in a period; from this on magazines grow
 
 	struct Charge {
 		uint64_t used, most;  // granules
+	};
+	// What there is of a bin.
+	struct View {
+		uint32_t full, empty;  // magazines
+		uint32_t capacity;     // addresses, of those handed out now
+		uint64_t contended;    // times that an lcore found the shelf locked
 	};
 
 	// percent: the share of each zone's granules that caches may hold.
@@ -35,13 +46,19 @@ public:
 	Magazine *exchange_empty(Bin bin, Magazine *empty);
 	// An empty magazine for a full one, or null: then the caller empties the full one.
 	Magazine *exchange_full(Magazine *full);
-	// A full magazine that is to be emptied into the tree and put back, or null.
-	Magazine *take_surplus(Bin bin);
 
 	// An empty magazine to serve the bin, or null: budget or magazines used up.
 	Magazine *grant(Bin bin);
 	// It is empty and serves no bin any more.
 	void put_back(Magazine *empty);
+
+	// What was not needed since the last call becomes surplus, and magazines of contended
+	// bins grow. Returns how many bins those are.
+	unsigned end_period();
+	// A surplus magazine, which is to be emptied into the tree and put back, or null.
+	Magazine *take_surplus(Bin bin);
+	// Magazines begin small again.
+	void reset_capacities();
 
 	// Everything the bins hold, full and empty.
 	void take_all(MagazineList &out);
@@ -51,26 +68,42 @@ public:
 	// sees what they held back in the tree.
 	uint32_t granted() const { return granted_.load(std::memory_order_acquire); }
 	Charge charge(unsigned zone);
-	uint16_t capacity(Bin bin) const { return capacity_[bin.index()]; }
+	View view(Bin bin);
 
 private:
+	// Magazines of one kind, and how few of them there were in this period.
+	struct Stock {
+		MagazineList list;
+		uint32_t fewest, surplus;
+
+		Magazine *take();
+		Magazine *take_surplus();
+		void take_all(MagazineList &out);
+		void end_period();
+	};
 	struct alignas(64) Shelf {
 		SpinLock lock;
-		MagazineList full, empty;
-		uint32_t exchanges;
-		uint32_t fewest;   // full ones in this period
-		std::atomic<uint32_t> surplus;  // changed under the lock, peeked at without
+		Stock full, empty;
+		uint64_t contended, contended_before;  // before: this period
+	};
+	// Holds a shelf's lock for an lcore.
+	class ShelfGuard;
+	struct Capacity {
+		uint16_t now, most;
 	};
 
 	Shelf &shelf(Bin bin) { return shelves_[bin.index()]; }
 	static uint64_t most_granules(const Magazine &m) { return m.capacity * m.bin().granules(); }
-	static void count_exchange(Shelf &shelf);
+	static uint16_t first_capacity(uint16_t most);
+	bool charge_for(Bin bin, unsigned addresses);
+	Magazine *enlarged(Magazine *empty);
+	bool grow(Bin bin);
 
 	Shelf shelves_[kBins];
-	uint16_t capacity_[kBins];
 	alignas(64) SpinLock pool_lock_;
 	MagazineList pool_;
 	Charge charge_[kZones];
+	Capacity capacity_[kBins];  // now: changed under the pool's lock
 	std::atomic<uint32_t> granted_;
 };
 
@@ -78,7 +111,7 @@ template <class Visit> void Depot::for_each_full(Visit visit)
 {
 	for (Shelf &shelf : shelves_) {
 		LockGuard guard(shelf.lock);
-		for (const iovad_hot_magazine *m = shelf.full.head; m; m = m->next)
+		for (const iovad_hot_magazine *m = shelf.full.list.head; m; m = m->next)
 			visit(*static_cast<const Magazine *>(m));
 	}
 }

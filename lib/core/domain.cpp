@@ -261,8 +261,6 @@ Status Domain::free_cached(LcoreCache &cache, unsigned klass, const uint64_t *io
 		} while (overflow && done < end);
 		if (done < end && free_to_tree(bin.granules(), kBlock, iovas + done, end - done) != Status::ok)
 			status = Status::not_found;
-		if (Magazine *surplus = depot.take_surplus(bin)) [[unlikely]]
-			empty_magazine(*surplus);
 	}
 	return status;
 }

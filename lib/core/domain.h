@@ -25,11 +25,11 @@
 
 #include "core/address_space.h"
 #include "core/lcore_cache.h"
+#include "core/views.h"
 
 namespace iovad::core {
 
 inline constexpr unsigned kMaxLcores = IOVAD_HOT_LCORES;
-inline constexpr unsigned kNoLcore = ~0u;
 
 struct DomainConfig {
 	Geometry geometry;
@@ -47,6 +47,8 @@ struct DomainStats {
 	uint64_t cache_hits, depot_hits, tree_allocs, tree_frees;
 	uint64_t fail_nospace, fail_again, reclaims, bad_frees;
 	uint64_t leaves_visited, searches;
+	uint64_t grows, deferred_frees;  // see AddressSpace::Totals
+	uint64_t trims, resizes;         // magazines trimmed; times that a bin's grew
 };
 
 struct DomainState {
@@ -56,7 +58,7 @@ struct DomainState {
 	SpinLock caches_lock;   // owners of caches
 	SpinLock shared_lock;   // the shared cache
 	SpinLock reclaim_lock;  // one reclaimer at a time
-	std::atomic<uint64_t> fail_nospace, fail_again, reclaims;
+	std::atomic<uint64_t> fail_nospace, fail_again, reclaims, trims, resizes;
 	std::atomic<uint32_t> in_flight;  // threads that hold addresses on their way to or from the tree
 	Magazine none;
 	LcoreCache shared;
@@ -140,8 +142,32 @@ public:
 	};
 	Reclaimed reclaim();
 
+	// For a control lcore, beside all others. See AddressSpace.
+	size_t nodes_wanted() { return state_->space.nodes_wanted(); }
+	bool add_nodes(void *memory, size_t bytes) { return state_->space.add_nodes(memory, bytes); }
+	void settle() { state_->space.settle(); }
+	// Every now and then; then trim() until it finds less than it may take. A call empties
+	// at most so many magazines into the tree, or none while a reclaim goes on.
+	void end_period();
+	struct Trimmed {
+		unsigned magazines;
+		uint64_t addresses;
+	};
+	Trimmed trim(unsigned most);
+
 	bool verify(FILE *why);
 	DomainStats stats() const;
+	// Of all processes: each cache that serves an lcore, then the shared one.
+	template <class Visit> void for_each_cache_view(Visit visit) const
+	{
+		for_each_cache([&](const LcoreCache &cache) {
+			if (cache.owned() || &cache == &state_->shared)
+				visit(view_of(cache));
+		});
+	}
+	Depot::View depot_view(Bin bin) const { return state_->depot.view(bin); }
+	// The domain in n equal slices.
+	void occupancy(Occupancy *slices, unsigned n) const;
 	const Geometry &geometry() const { return state_->config.geometry; }
 	AddressSpace &space() const { return state_->space; }
 
@@ -241,7 +267,13 @@ private:
 	template <class Choose, class Use, class Finish>
 	void with_revoked(Patience patience, Choose choose, Use use, Finish finish);
 	void empty_magazine(Magazine &m);
-	template <class Visit> void for_each_cache(Visit visit) const;
+	template <class Visit> void for_each_cache(Visit visit) const
+	{
+		for (uint32_t i = 0; i < state_->config.caches; ++i)
+			visit(state_->caches[i]);
+		visit(state_->shared);
+	}
+	static CacheView view_of(const LcoreCache &cache);
 
 	// Read by the hot paths, written never.
 	iovad_hot_domain hot_;        // first, see iovad.h

@@ -10,13 +10,6 @@
 
 namespace iovad::core {
 
-template <class Visit> void Domain::for_each_cache(Visit visit) const
-{
-	for (uint32_t i = 0; i < state_->config.caches; ++i)
-		visit(state_->caches[i]);
-	visit(state_->shared);
-}
-
 namespace {
 
 // To wait for another thread: it needs some nanoseconds, or its CPU back.
@@ -60,6 +53,8 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 	if (state_->depot.granted() != 0) {
 		const Reclaimed r = reclaim();
 		round += r.complete ? 0 : kIncomplete;
+		if (r.complete)
+			state_->depot.reset_capacities();
 		if (r.addresses != 0 || !r.complete)
 			return true;
 	}
@@ -171,6 +166,33 @@ void Domain::release_lcore(unsigned lcore)
 	cache->set_owner(0);
 }
 
+void Domain::end_period()
+{
+	state_->resizes.fetch_add(state_->depot.end_period(), std::memory_order_relaxed);
+}
+
+// A reclaimer must not miss what is on its way from the depot to the tree, so this is one;
+// but it does not wait for another, who may wait long for an lcore.
+Domain::Trimmed Domain::trim(unsigned most)
+{
+	Trimmed t = {};
+	if (!state_->reclaim_lock.try_lock())
+		return t;
+	for (unsigned bin = 0; bin < kBins && t.magazines < most;) {
+		Magazine *m = state_->depot.take_surplus(Bin::numbered(bin));
+		if (!m) {
+			++bin;
+			continue;
+		}
+		++t.magazines;
+		t.addresses += m->count();
+		empty_magazine(*m);
+	}
+	state_->reclaim_lock.unlock();
+	state_->trims.fetch_add(t.magazines, std::memory_order_relaxed);
+	return t;
+}
+
 DomainStats Domain::stats() const
 {
 	const AddressSpace::Totals t = state_->space.totals();
@@ -197,9 +219,13 @@ DomainStats Domain::stats() const
 	s.bad_frees = t.bad_frees;
 	s.leaves_visited = t.leaves_visited;
 	s.searches = t.searches;
+	s.grows = t.grows;
+	s.deferred_frees = t.deferred_frees;
 	s.fail_nospace = state_->fail_nospace.load(std::memory_order_relaxed);
 	s.fail_again = state_->fail_again.load(std::memory_order_relaxed);
 	s.reclaims = state_->reclaims.load(std::memory_order_relaxed);
+	s.trims = state_->trims.load(std::memory_order_relaxed);
+	s.resizes = state_->resizes.load(std::memory_order_relaxed);
 	return s;
 }
 

@@ -107,7 +107,8 @@ public:
 
 	// Which process and lcore it serves; 0: none. Changed under the lock of the domain's
 	// caches.
-	bool owned() const { return load_relaxed(hot_.owner) != 0; }
+	bool owned() const { return owner() != 0; }
+	uint64_t owner() const { return load_relaxed(hot_.owner); }
 	void set_owner(uint64_t owner) { store_relaxed(hot_.owner, owner); }
 
 	// What the hot path sees of it, and back.

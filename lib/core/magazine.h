@@ -10,7 +10,7 @@
 
 namespace iovad::core {
 
-// capacity: what the bin may hold in one magazine. next: in a list of the depot.
+// capacity: what it may hold, as the depot says. next: in a list of the depot.
 struct alignas(64) Magazine : iovad_hot_magazine {
 	static constexpr unsigned kSlots = IOVAD_HOT_SLOTS;
 

@@ -50,6 +50,15 @@ uint64_t RetireQueue::oldest(uint64_t now)
 	return put() == taken_ ? now : older_.at;
 }
 
+RetireQueue::Waiting RetireQueue::visit(uint64_t now)
+{
+	LockGuard guard(lock_);
+	const uint64_t all = put();
+	if (all == taken_)
+		older_ = newer_ = {all, now};
+	return {all - taken_, older_.at};
+}
+
 void RetireQueue::close()
 {
 	LockGuard guard(lock_);
@@ -62,12 +71,13 @@ size_t RetireQueues::bytes(unsigned count)
 	return ((sizeof(RetireQueues) + 63) & ~size_t{63}) + (count + 1) * sizeof(RetireQueue);
 }
 
-RetireQueues *RetireQueues::format(void *memory, unsigned count, uint64_t most)
+RetireQueues *RetireQueues::format(void *memory, unsigned count, uint64_t most, uint64_t max_age)
 {
 	auto *all = new (memory) RetireQueues{};
 	auto *queues = static_cast<std::byte *>(memory) + ((sizeof(RetireQueues) + 63) & ~size_t{63});
 	all->count_ = count + 1;
 	all->most_ = most;
+	all->max_age_ = max_age;
 	all->left_ = most;
 	all->in_work_since_ = UINT64_MAX;
 	// Small enough that what idle owners keep leaves most of it to the others.
@@ -131,6 +141,16 @@ void RetireQueues::done(unsigned entries, uint64_t granules, uint64_t since, uin
 	done_entries_.fetch_add(entries, std::memory_order_release);
 	done_granules_.fetch_add(granules, std::memory_order_release);
 	left_.fetch_add(granules, std::memory_order_relaxed);
+}
+
+bool RetireQueues::due(uint64_t now)
+{
+	bool due = deferred().granules > most_ / 2;
+	for_each([&](RetireQueue &queue) {
+		const RetireQueue::Waiting w = queue.visit(now);
+		due |= w.entries > RetireQueue::kEntries / 2 || (w.entries != 0 && now - w.oldest >= max_age_ / 2);
+	});
+	return due;
 }
 
 RetireQueues::Deferred RetireQueues::deferred() const

@@ -56,6 +56,11 @@ public:
 	uint64_t granules() const { return __atomic_load_n(&hot_.granules, __ATOMIC_RELAXED); }
 	// No entry that is still here came earlier; `now` where none is.
 	uint64_t oldest(uint64_t now);
+	// The same, noting that none is.
+	struct Waiting {
+		uint64_t entries, oldest;
+	};
+	Waiting visit(uint64_t now);
 
 	// From now on the owner comes to the cold path.
 	void close();
@@ -77,9 +82,10 @@ private:
 
 class RetireQueues {
 public:
-	// count: of lcores, at least 0. most: granules that may be deferred at once.
+	// count: of lcores, at least 0. most: granules that may be deferred at once. max_age: how long,
+	// in nanoseconds.
 	static size_t bytes(unsigned count);
-	static RetireQueues *format(void *memory, unsigned count, uint64_t most);
+	static RetireQueues *format(void *memory, unsigned count, uint64_t most, uint64_t max_age = 0);
 
 	RetireQueue &shared() { return queues_[0]; }
 	// One without an owner, or null.
@@ -101,6 +107,11 @@ public:
 	}
 
 	uint64_t most() const { return most_; }
+	uint64_t max_age() const { return max_age_; }
+	// Whether it is time to take: something has waited for half of the time that it may, a queue is
+	// half full, or half of the budget is used up. Sooner would be in smaller batches, which have
+	// fewer neighbours.
+	bool due(uint64_t now);
 	struct Deferred {
 		uint64_t entries, granules;
 	};
@@ -127,7 +138,7 @@ public:
 
 private:
 	unsigned count_;
-	uint64_t most_, chunk_;
+	uint64_t most_, chunk_, max_age_;
 	std::atomic<uint64_t> left_;  // of the budget
 	std::atomic<uint64_t> done_entries_, done_granules_;
 	std::atomic<uint64_t> in_work_since_;

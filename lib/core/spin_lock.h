@@ -25,10 +25,11 @@ class SpinLock {
 public:
 	void lock()
 	{
-		// Acquire pairs with the release in unlock().
-		while (locked_.exchange(1, std::memory_order_acquire) != 0) [[unlikely]]
+		while (!try_lock()) [[unlikely]]
 			wait();
 	}
+	// Acquire pairs with the release in unlock().
+	bool try_lock() { return locked_.exchange(1, std::memory_order_acquire) == 0; }
 	void unlock() { locked_.store(0, std::memory_order_release); }
 
 private:

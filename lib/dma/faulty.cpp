@@ -19,9 +19,9 @@ Outcome FaultyBackend::map(uint64_t iova, void *va, uint64_t len, uint32_t dir)
 	return pass(Call::map, [&] { return other_.map(iova, va, len, dir); });
 }
 
-Outcome FaultyBackend::unmap(uint64_t iova, uint64_t len)
+Outcome FaultyBackend::unmap(uint64_t iova, uint64_t len, uint64_t mapped)
 {
-	return pass(Call::unmap, [&] { return other_.unmap(iova, len); });
+	return pass(Call::unmap, [&] { return other_.unmap(iova, len, mapped); });
 }
 
 template <class Work> Outcome FaultyBackend::pass(Call call, Work work)

@@ -31,7 +31,8 @@ public:
 	const char *name() const override { return "faulty"; }
 	Outcome info(Info &out) override;
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override;
-	Outcome unmap(uint64_t iova, uint64_t len) override;
+	Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) override;
+	using Backend::unmap;
 
 	static constexpr uint64_t kForever = ~uint64_t{0};
 

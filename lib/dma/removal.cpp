@@ -21,14 +21,6 @@ void count(std::atomic<uint64_t> &counter, uint64_t n = 1) { counter.fetch_add(n
 uint64_t iova_of(const MappingRecord *r) { return r->iova.load(std::memory_order_relaxed); }
 uint64_t end_of(const MappingRecord *r) { return iova_of(r) + r->len.load(std::memory_order_relaxed); }
 
-size_t length_of_run(std::span<MappingRecord *> records)
-{
-	size_t n = 1;
-	while (n < records.size() && iova_of(records[n]) == end_of(records[n - 1]))
-		++n;
-	return n;
-}
-
 }  // namespace
 
 Removal::Removal(core::Domain &domain, core::MappingTable &table, Backend &backend)
@@ -46,26 +38,44 @@ try {
 	// No memory for what it says: the mappings that it speaks of must not be lost for that.
 }
 
-// What a backend throws (no memory, for what it says of a failure) must not lose the mappings.
-Outcome Removal::unmap(uint64_t iova, uint64_t len, unsigned mappings)
+// Mappings whose addresses touch: all that was allocated for them, which may be more than was
+// mapped (a power of two of granules; what aligns them), and is nobody else's.
+size_t Removal::length_of_run(Records records) const
 {
+	const core::Geometry &g = domain_.geometry();
+	const auto allocated_end = [&](const MappingRecord *r) {
+		return r->cached ? iova_of(r) + g.bytes(core::block_of(g.pfn(end_of(r) - iova_of(r)))) : end_of(r);
+	};
+	size_t n = 1;
+	while (n < records.size() &&
+	       iova_of(records[n]) - g.bytes(records[n]->padding) == allocated_end(records[n - 1]))
+		++n;
+	return n;
+}
+
+// What a backend throws (no memory, for what it says of a failure) must not lose the mappings.
+Outcome Removal::unmap(Records run)
+{
+	const uint64_t iova = iova_of(run.front());
+	uint64_t mapped = 0;
+	for (const MappingRecord *record : run)
+		mapped += end_of(record) - iova_of(record);
 	Outcome o;
 	try {
-		o = backend_.unmap(iova, len);
+		o = backend_.unmap(iova, end_of(run.back()) - iova, mapped);
 	} catch (...) {
 		o = {Status::no_memory, 0, "no memory in the backend"};
 	}
 	count(o.ok() ? table_.counters.unmaps : table_.counters.errors);
 	if (o.ok())
-		count(table_.counters.unmapped, mappings);
+		count(table_.counters.unmapped, run.size());
 	return o;
 }
 
 Outcome Removal::remove(unsigned lcore, MappingRecord *record)
 {
 	if (!record->installed) {
-		const Mapping m = record->mapping();
-		if (const Outcome o = unmap(m.iova, m.len, 1); !o.ok()) {
+		if (const Outcome o = unmap({&record, 1}); !o.ok()) {
 			quarantine(record);
 			return {Status::failed, o.error, o.advice};
 		}
@@ -91,19 +101,18 @@ unsigned Removal::remove(unsigned lcore, Records records)
 // Those that are gone move to the front of `gone`, which may overlap the run from below.
 size_t Removal::remove_run(Records run, Records gone)
 {
-	const uint64_t iova = iova_of(run.front()), len = end_of(run.back()) - iova;
-	if (run.size() > 1 && unmap(iova, len, static_cast<unsigned>(run.size())).ok()) {
+	if (run.size() > 1 && unmap(run).ok()) {
 		std::copy(run.begin(), run.end(), gone.begin());
 		return run.size();
 	}
 	size_t n = 0;
-	for (MappingRecord *record : run) {
-		const Mapping m = record->mapping();
-		const Outcome o = unmap(m.iova, m.len, 1);
+	for (MappingRecord *&record : run) {
+		const Outcome o = unmap({&record, 1});
 		if (o.ok()) {
 			gone[n++] = record;
 			continue;
 		}
+		const Mapping m = record->mapping();
 		quarantine(record);
 		report(Trouble::unmap_failed, m.iova, m.len, o);
 	}

@@ -51,7 +51,8 @@ public:
 private:
 	using Records = std::span<core::MappingRecord *>;
 
-	Outcome unmap(uint64_t iova, uint64_t len, unsigned mappings);
+	Outcome unmap(Records run);
+	size_t length_of_run(Records records) const;
 	size_t remove_run(Records run, Records gone);
 	void give_back(unsigned lcore, Records gone);
 	void free_addresses(unsigned lcore, Records gone);

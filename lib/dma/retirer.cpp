@@ -18,7 +18,7 @@ using core::RetireQueues;
 namespace {
 
 constexpr unsigned kBatch = 2 * RetireQueue::kEntries;  // any queue fits into half of it
-constexpr unsigned kHelp = 256;      // entries that an owner unmaps at once
+constexpr unsigned kHelp = 1024;     // entries that an owner unmaps at once
 constexpr unsigned kHelpRounds = 2 * RetireQueue::kEntries / kHelp;
 constexpr unsigned kAtOnce = 16;     // entries looked up under one hold of the table's lock
 
@@ -186,7 +186,7 @@ void Retirer::serve(uint64_t until)
 unsigned Retirer::pass(unsigned lcore)
 {
 	std::lock_guard guard(pass_mutex_);
-	return take_all(lcore);
+	return queues_.due(core::now_ns()) ? take_all(lcore) : 0;
 }
 
 unsigned Retirer::drain(unsigned lcore)

@@ -38,8 +38,8 @@ public:
 	// Until then, in nanoseconds of CLOCK_MONOTONIC, lcores may defer.
 	void serve(uint64_t until);
 
-	// One pass, by the control lcore: what is in the queues when it comes by, and so bounded.
-	// Returns how many mappings are gone.
+	// One pass, by the control lcore: what is in the queues when it comes by, and so bounded, once
+	// it is due. Returns how many mappings are gone.
 	unsigned pass(unsigned lcore);
 	// Until nothing that was put before is deferred.
 	unsigned drain(unsigned lcore);

@@ -17,6 +17,7 @@
 #include <rte_errno.h>
 
 #include "core/asymmetric_fence.h"
+#include "core/clock.h"
 #include "eal/domain_backend.h"
 #include "eal/domain_conf.h"
 #include "eal/log.h"
@@ -175,7 +176,7 @@ struct Layout {
 // Granules.
 uint64_t most_deferred(const iovad_domain_conf &conf, const core::Geometry &g)
 {
-	constexpr uint64_t kMostBytes = 64 << 20, kMostGranules = 4096;
+	constexpr uint64_t kMostBytes = 256 << 20, kMostGranules = 4096;
 	return conf.lazy_max_bytes ? std::max<uint64_t>(g.pfn(conf.lazy_max_bytes), 1)
 				   : std::max(g.pfn(kMostBytes), kMostGranules);
 }
@@ -194,7 +195,8 @@ void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const
 		return;
 	shared->mappings = core::MappingTable::format(base + layout.mappings, layout.records, config.geometry);
 	shared->retired = core::RetireQueues::format(base + layout.retired, layout.queues,
-						     most_deferred(conf, config.geometry));
+						     most_deferred(conf, config.geometry),
+						     (conf.lazy_max_age_us ? conf.lazy_max_age_us : 10000) * core::kMicrosecond);
 }
 
 // Where no lcore of this process runs: threads that help with the slow work run there.

@@ -38,7 +38,7 @@ public:
 		return o;
 	}
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override { return other_.map(iova, va, len, dir); }
-	Outcome unmap(uint64_t iova, uint64_t len) override { return other_.unmap(iova, len); }
+	Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) override { return other_.unmap(iova, len, mapped); }
 
 	std::vector<Span> valid;
 	bool pins = false;

@@ -36,6 +36,8 @@ struct ModelSpace {
 	unsigned steps, verify_every;
 	bool few_nodes;                 // -EAGAIN may come
 	bool exact() const { return flags != 0; }
+	// What was given back while a node was missing is handed out later.
+	bool highest() const { return exact() && !few_nodes; }
 	friend std::ostream &operator<<(std::ostream &out, const ModelSpace &s) { return out << s.name; }
 };
 

@@ -120,7 +120,7 @@ std::string ModelRunner::alloc(const Instruction &i, unsigned n)
 			return say("misaligned ", start);
 		if (!oracle_.holds(start, start + occupied) || start + occupied > end_of_limit(i.limit))
 			return say("outside the domain or the limit: ", start);
-		if (space_.exact() && oracle_.highest(occupied, align, end_of_limit(i.limit)) != start)
+		if (space_.highest() && oracle_.highest(occupied, align, end_of_limit(i.limit)) != start)
 			return say("not the highest fit: ", start);
 		if (oracle_.overlap(start, start + occupied))
 			return say("owned twice: ", start);
@@ -140,7 +140,7 @@ std::string ModelRunner::alloc_range(const Instruction &i)
 	const uint64_t start = iova / space_.granule;
 	const auto highest = oracle_.highest(i.granules, i.align, end_of_limit(i.limit));
 	// What is cached is not free for it, so a cached domain may go lower.
-	if (!highest || iova % bytes(i.align) != 0 || (space_.exact() ? start != *highest : start > *highest))
+	if (!highest || iova % bytes(i.align) != 0 || (space_.highest() ? start != *highest : start > *highest))
 		return say("range at ", start, ", highest fit ", highest.value_or(0));
 	if (oracle_.overlap(start, start + i.granules) || !oracle_.holds(start, start + i.granules))
 		return say("owned twice: ", start);

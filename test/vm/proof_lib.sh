@@ -9,6 +9,8 @@ SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VM=$SOURCE/test/vm/run.sh
 BUILD=$(realpath "${1:-$SOURCE/build}")
 PROGRAMS=$BUILD/test/vm/programs
+# shellcheck source=test/vm/guest/lib.sh
+. "$SOURCE/test/vm/guest/lib.sh"
 
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK" "$TAP_LOG"' EXIT
@@ -49,12 +51,22 @@ sys.exit(0 if eval(sys.argv[2]) else 1)' "$WORK/out/$1" "$2"
 
 # no_faults: by the log of the whole run of the machine.
 no_faults() {
-	(
-		# shellcheck source=test/vm/guest/lib.sh
-		. "$SOURCE/test/vm/guest/lib.sh"
-		iommu_faults "$WORK/out/dmesg.txt"
-		grep -q 'DMAR: IOMMU enabled' "$WORK/out/dmesg.txt" && [ "$(iommu_faults "$WORK/out/dmesg.txt")" = 0 ]
-	)
+	iommu_faults "$WORK/out/dmesg.txt"
+	grep -q 'DMAR: IOMMU enabled' "$WORK/out/dmesg.txt" && [ "$(iommu_faults "$WORK/out/dmesg.txt")" = 0 ]
+}
+
+# Of what watched() in the machine called NAME:
+# has NAME PATTERN: a line of what it said.
+has() { grep -qE -- "$2" "$WORK/out/$1.log" || { cat "$WORK/out/$1.log"; echo "no line: $2"; return 1; }; }
+
+ends_well() {
+	has "$1" '^status 0$' && has "$1" '^as it should be$' && ! grep -E 'WRONG|^IOVAD' "$WORK/out/$1.log"
+}
+
+# refused NAME READ|WRITE NIC: some accesses of that kind by that NIC, and no others.
+refused() {
+	grep 'DMAR:.*fault addr' "$WORK/out/$1.dmesg" &&
+		! grep 'DMAR:.*fault addr' "$WORK/out/$1.dmesg" | grep -v "DMA $2 .*device \[$3\]"
 }
 
 # balanced TRACE: by the kernel's iommu events in $WORK/out/TRACE all that was mapped was

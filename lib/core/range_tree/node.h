@@ -31,7 +31,7 @@ namespace iovad::core {
 
 using Pfn = uint64_t;      // number of a granule
 using Value = uint16_t;    // of an extent, below 2^kValueBits; 0 = a gap
-using NodeRef = uint32_t;  // index in the node pool
+using NodeRef = int32_t;   // distance from the first node of the pool, in nodes
 
 // 52 bits of granule number (64-bit addresses, 4 KiB granules) and one more for the
 // end of the space; with 10 bits of value a key stays below 2^63, so that signed

@@ -74,7 +74,7 @@ uint32_t RangeTree::nodes_for(uint64_t ranges)
 	// to an eighth of that, and a path to split.
 	const uint64_t leaves = ranges * 2 / Leaf::kSmall + 1;
 	const uint64_t nodes = leaves + leaves / 8 + 2 * kMaxHeight;
-	return nodes < UINT32_MAX ? static_cast<uint32_t>(nodes) : UINT32_MAX;
+	return nodes < NodePool::kMost ? static_cast<uint32_t>(nodes) : NodePool::kMost;
 }
 
 void RangeTree::init(NodePool *pool, Pfn first, Pfn end)

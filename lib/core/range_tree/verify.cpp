@@ -117,6 +117,8 @@ struct RangeTreeVerifier {
 			fail("%" PRIu64 " free granules counted, %" PRIu64 " found", t.free_, gaps);
 		if (nodes != t.pool_->used())
 			fail("%u nodes in use, %u in the tree", t.pool_->used(), nodes);
+		if (!t.pool_->sound())
+			fail("a pool of %u nodes does not add up", t.pool_->capacity());
 		return good;
 	}
 };

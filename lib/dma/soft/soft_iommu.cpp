@@ -138,9 +138,9 @@ Outcome SoftIommu::install(uint64_t iova, const Record &record)
 	return {};
 }
 
-Outcome SoftIommu::unmap(uint64_t iova, uint64_t len)
+Outcome SoftIommu::unmap(uint64_t iova, uint64_t len, uint64_t mapped)
 {
-	const Outcome outcome = remove(iova, len);
+	const Outcome outcome = remove(iova, len, mapped);
 	if (!outcome.ok())
 		return outcome;
 	// Without the mutex: a device that is waited for may want to map.
@@ -151,7 +151,7 @@ Outcome SoftIommu::unmap(uint64_t iova, uint64_t len)
 		keep_stuck(iova, len);
 		return {Status::failed, ETIMEDOUT, "a device does not end what it has begun"};
 	}
-	forget(iova, len);
+	forget(iova, len, mapped);
 	return {};
 }
 
@@ -160,26 +160,26 @@ SoftIommu::Run SoftIommu::beginning_in(uint64_t iova, uint64_t len)
 	return {records_.lower_bound(iova), records_.upper_bound(iova + (len - 1))};
 }
 
-bool SoftIommu::is_whole(const Run &run, uint64_t iova, uint64_t len)
+bool SoftIommu::is_whole(const Run &run, uint64_t end, uint64_t mapped)
 {
-	uint64_t end = iova;
+	uint64_t sum = 0;
 	for (const auto &[first, record] : run) {
-		if (first != end)
+		if (record.len > end - first)
 			return false;
-		end += record.len;
+		sum += record.len;
 	}
-	return end == iova + len;
+	return sum == mapped;
 }
 
 // From now on it does not translate. The records stay until no device can be using it: they
 // keep others from mapping there, or unmapping.
-Outcome SoftIommu::remove(uint64_t iova, uint64_t len)
+Outcome SoftIommu::remove(uint64_t iova, uint64_t len, uint64_t mapped)
 {
 	if (!aligned(iova, len))
 		return invalid("address and length must be whole pages");
 	const std::lock_guard guard(mutex_);
 	const Run run = beginning_in(iova, len);
-	if (!is_whole(run, iova, len)) {
+	if (mapped == 0 || !is_whole(run, iova + len, mapped)) {
 		return {Status::not_found, taken(iova, len) ? EINVAL : ENOENT,
 			"not exactly what was mapped"};
 	}
@@ -197,10 +197,10 @@ Outcome SoftIommu::remove(uint64_t iova, uint64_t len)
 	return {};
 }
 
-void SoftIommu::forget(uint64_t iova, uint64_t len)
+void SoftIommu::forget(uint64_t iova, uint64_t len, uint64_t mapped)
 {
-	locked_ -= len;
-	cleared_ -= len;
+	locked_ -= mapped;
+	cleared_ -= mapped;
 	const Run run = beginning_in(iova, len);
 	records_.erase(run.begin(), run.end());
 }

@@ -80,7 +80,8 @@ public:
 	// busy: so, but another thread is unmapping some of it. failed: a device does not end its
 	// burst; the addresses translate no more, but each mapping's are taken until another
 	// unmap(), of it alone or in a run, succeeds.
-	Outcome unmap(uint64_t iova, uint64_t len) override;
+	Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) override;
+	using Backend::unmap;
 
 	// Where a device's access to len bytes at iova goes. Any thread; takes no lock unless it
 	// faults, and then only to report. The memory must be one piece, in however many
@@ -132,9 +133,9 @@ private:
 	Outcome check(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir) const;
 	Outcome install(uint64_t iova, const Record &record);
 	Run beginning_in(uint64_t iova, uint64_t len);
-	static bool is_whole(const Run &run, uint64_t iova, uint64_t len);
-	Outcome remove(uint64_t iova, uint64_t len);
-	void forget(uint64_t iova, uint64_t len);
+	static bool is_whole(const Run &run, uint64_t end, uint64_t mapped);
+	Outcome remove(uint64_t iova, uint64_t len, uint64_t mapped);
+	void forget(uint64_t iova, uint64_t len, uint64_t mapped);
 	void keep_stuck(uint64_t iova, uint64_t len);
 	bool verify_record(uint64_t iova, const Record &record) const;
 

@@ -177,7 +177,7 @@ Outcome VfioType1::map(uint64_t iova, void *va, uint64_t len, uint32_t dir)
 	return map_failure(error, place(iova, address, len), len, read_kernel_limits());
 }
 
-Outcome VfioType1::unmap(uint64_t iova, uint64_t len)
+Outcome VfioType1::unmap(uint64_t iova, uint64_t len, uint64_t mapped)
 {
 	if (len == 0 || wraps(iova, len))
 		return bad_range();
@@ -194,8 +194,8 @@ Outcome VfioType1::unmap(uint64_t iova, uint64_t len)
 	// Gone before: with its last device, when another one came since; or somebody else's doing.
 	if (request.size == 0 && nothing_at(iova, len))
 		return {};
-	if (request.size != len)
-		return unmap_mismatch(request.size, len);
+	if (request.size != mapped)
+		return unmap_mismatch(request.size, mapped);
 	return {};
 }
 

@@ -45,7 +45,8 @@ public:
 	// versions remove what lies around a hole; version 1 removes none from where a mapping
 	// begins before the range, and the whole of the one that goes on behind it. If it is as
 	// long there as the range has holes, the sum is right and nobody notices.
-	Outcome unmap(uint64_t iova, uint64_t len) override;
+	Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) override;
+	using Backend::unmap;
 
 private:
 	VfioType1(int fd, IoctlSource source) : fd_(fd), source_(source) {}

@@ -93,7 +93,7 @@ struct iovad_domain_conf {
 	enum iovad_unmap_policy unmap_policy; /**< of iovad_unmap(); see iovad_dma.h */
 	uint64_t lazy_max_age_us;     /**< how long a device may still reach what was unmapped lazily,
 	                                   while a control lcore runs; 100 to 10000000; 0 = 10000 */
-	uint64_t lazy_max_bytes;      /**< how much it may reach so; at least a granule; 0 = 64 MiB, or
+	uint64_t lazy_max_bytes;      /**< how much it may reach so; at least a granule; 0 = 256 MiB, or
 	                                   4096 granules where that is more */
 	uint32_t flags;               /**< IOVAD_DOMAIN_F_* */
 	uint32_t cache_percent;       /**< the most of the addresses below 4 GiB, and of those above,

@@ -31,7 +31,9 @@ extern "C" {
 
 /**
  * One bounded pass over all domains of this process. Any thread; may block.
- * To be called at least every lazy_max_age_us / 2 of the most impatient domain.
+ * To be called at least every lazy_max_age_us / 4 of the most impatient domain. What was
+ * unmapped lazily is taken once some of it has waited for half of that time, or queues are
+ * half full: larger batches have more neighbours. iovad_flush() takes all at once.
  * @return items reclaimed (ranges unmapped, magazines trimmed, chunks of nodes added);
  *   0 also where another pass is running.
  */

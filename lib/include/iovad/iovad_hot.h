@@ -31,7 +31,7 @@ extern "C" {
 #define IOVAD_HOT_BINS (7 * IOVAD_HOT_ZONES) /* 1, 2, 4 .. 64 granules in each zone */
 #define IOVAD_HOT_COMMON 1    /* the bin of one granule in the high zone */
 #define IOVAD_HOT_LCORES 256
-#define IOVAD_HOT_RETIRED 2048 /* entries of a retire queue, a power of two */
+#define IOVAD_HOT_RETIRED 16384 /* entries of a retire queue, a power of two */
 #define IOVAD_HOT_LONGEST 4096 /* granules that an entry can say */
 
 /* A stack of addresses. */

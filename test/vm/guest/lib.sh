@@ -77,6 +77,20 @@ trace_iommu() {
 	return "$status"
 }
 
+# watched NAME PROGRAM ARGUMENT...: a program of ours with both NICs, its EAL arguments and what
+# follows "--"; $IOVAD_VM_OUT gets what it says and its status in NAME.log, what the kernel
+# said in NAME.dmesg, and the IOMMU's events in NAME.ftrace.
+watched() {
+	local name=$1 program=$2 status=0 a b
+	shift 2
+	read -r a b <<<"$IOVAD_VM_NICS"
+	dmesg --clear
+	trace_iommu "$IOVAD_VM_OUT/$name.ftrace" "$program" -l 0-1 -a "$a" -a "$b" --no-telemetry --huge-unlink \
+		--log-level=lib.eal:warning --log-level=lib.ethdev:warning -- "$@" >"$IOVAD_VM_OUT/$name.log" 2>&1 || status=$?
+	echo "status $status" >>"$IOVAD_VM_OUT/$name.log"
+	dmesg >"$IOVAD_VM_OUT/$name.dmesg"
+}
+
 # join_nics: for two NICs with the kernel's driver (--kernel-driver): 10.9.0.1 on the
 # first, and 10.9.0.2 on the second in a network namespace of its own, "far", without
 # which the kernel would not send over the wire. Then: ip netns exec far COMMAND

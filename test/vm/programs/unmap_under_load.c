@@ -14,26 +14,19 @@
  * and must report no other; and all that goes through the pool must arrive. With "keep" the
  * region stays, and all of it is the other way round.
  */
-#define _GNU_SOURCE
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
-#include <rte_mbuf.h>
 
 #include <iovad/iovad_ethdev.h>
+
+#include "nics.h"
 
 #define BURST 16
 #define ROUNDS_BEFORE 200
@@ -67,40 +60,19 @@ static enum mode mode;
 static struct iovad_domain *domain;
 static struct rte_mempool *good, *headers, *into_region;
 static struct region send_region, receive_region;
-static struct rte_mbuf_ext_shared_info shared_info;
 
 /* The worker's, until it has ended. */
 static uint64_t good_sent, good_arrived, region_sent, region_arrived, after_sent, after_arrived;
 
 /* Release when stored, acquire when loaded: who sees it sees that the call returned. */
-static atomic_bool removed, stop, failed;
+static atomic_bool removed, stop;
 static atomic_uint rounds;
-
-static void wrong(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	fputs("WRONG: ", stdout);
-	vprintf(format, list);
-	putchar('\n');
-	va_end(list);
-	atomic_store(&failed, true);
-}
-
-static void die(const char *what, int error)
-{
-	printf("cannot %s: %s\n", what, rte_strerror(error));
-	exit(1);
-}
 
 static void add_region(struct region *r, uint32_t dir, const char *name)
 {
 	int error;
 
-	r->va = mmap(NULL, REGION_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (r->va == MAP_FAILED)
-		die("get memory", rte_errno);
+	r->va = get_memory(REGION_LEN);
 	error = iovad_region_add(domain, r->va, REGION_LEN, LIMIT, dir, &r->iova);
 	if (error)
 		die("add a region", -error);
@@ -131,7 +103,7 @@ static void make_memory(void)
 	add_region(&send_region, IOVAD_TO_DEVICE, "send");
 	add_region(&receive_region, IOVAD_FROM_DEVICE, "receive");
 	good = iovad_pktmbuf_pool_create("good", 2048, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY, domain, LIMIT);
-	headers = rte_pktmbuf_pool_create("headers", 1024, 0, 0, RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+	headers = rte_pktmbuf_pool_create("headers", HEADERS, 0, 0, RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 	memory.buf_ptr = receive_region.va;
 	memory.buf_iova = receive_region.iova;
 	into_region = rte_pktmbuf_pool_create_extbuf("receive", ELEMENTS, 0, 0, ELEMENT, SOCKET_ID_ANY, &memory, 1);
@@ -141,9 +113,6 @@ static void make_memory(void)
 
 static void free_memory(void)
 {
-	struct iovad_domain_stats stats;
-	int error;
-
 	rte_mempool_free(good);
 	rte_mempool_free(headers);
 	rte_mempool_free(into_region);
@@ -151,49 +120,13 @@ static void free_memory(void)
 		remove_region(&send_region);
 	if (receive_region.mapped)
 		remove_region(&receive_region);
-	if (iovad_verify(domain, stdout))
-		wrong("the domain's invariants");
-	iovad_domain_stats_get(domain, &stats);
-	if (stats.live_ranges || stats.quarantined_bytes || stats.backend_errors ||
-	    stats.backend_maps != stats.backend_unmaps)
-		wrong("live %" PRIu64 ", in quarantine %" PRIu64 " bytes, mapped %" PRIu64 ", unmapped %" PRIu64
-		      ", errors %" PRIu64, stats.live_ranges, stats.quarantined_bytes, stats.backend_maps,
-		      stats.backend_unmaps, stats.backend_errors);
-	printf("domain: mapped %" PRIu64 ", unmapped %" PRIu64 "\n", stats.backend_maps, stats.backend_unmaps);
-	error = iovad_domain_destroy(domain);
-	if (error)
-		wrong("the domain cannot be destroyed: %s", rte_strerror(-error));
-}
-
-static void start_port(uint16_t port, struct rte_mempool *pool)
-{
-	const struct rte_eth_conf conf = {0};
-	struct rte_eth_link link;
-	int error = rte_eth_dev_configure(port, 1, 1, &conf);
-
-	error = error ? error : rte_eth_rx_queue_setup(port, 0, 128, SOCKET_ID_ANY, NULL, pool);
-	error = error ? error : rte_eth_tx_queue_setup(port, 0, 256, SOCKET_ID_ANY, NULL);
-	error = error ? error : rte_eth_dev_start(port);
-	error = error ? error : rte_eth_promiscuous_enable(port);
-	error = error ? error : rte_eth_link_get(port, &link); /* waits for it */
-	if (error)
-		die("start a port", -error);
+	destroy_domain(domain);
 }
 
 static void fill(struct frame *f, bool from_region, uint32_t round, bool after)
 {
 	*f = (struct frame){.from_region = from_region, .round = round, .after = after};
-	memset(&f->ether.dst_addr, 0xff, sizeof f->ether.dst_addr);
-	f->ether.src_addr.addr_bytes[0] = 2;
-	f->ether.ether_type = RTE_BE16(0x88b5);
-}
-
-static void send_burst(uint16_t port, struct rte_mbuf **m)
-{
-	unsigned int sent = 0;
-
-	while (sent < BURST)
-		sent += rte_eth_tx_burst(port, 0, m + sent, BURST - sent);
+	fill_ether(&f->ether);
 }
 
 static void send_good(uint16_t port, uint32_t round)
@@ -204,14 +137,8 @@ static void send_good(uint16_t port, uint32_t round)
 		rte_panic("the pool \"good\" is empty\n");
 	for (int i = 0; i < BURST; i++)
 		fill((struct frame *)rte_pktmbuf_append(m[i], sizeof(struct frame)), false, round, false);
-	send_burst(port, m);
+	send_all(port, m, BURST);
 	good_sent += BURST;
-}
-
-static void nothing_to_free(void *address, void *context)
-{
-	(void)address;
-	(void)context;
 }
 
 /* In each round from another place; when it comes round again, what was there has been read. */
@@ -219,17 +146,13 @@ static void send_from_region(uint16_t port, uint32_t round, bool after)
 {
 	struct rte_mbuf *m[BURST];
 
-	if (rte_pktmbuf_alloc_bulk(headers, m, BURST))
-		rte_panic("the pool \"headers\" is empty\n");
-	shared_info.free_cb = nothing_to_free;
-	rte_mbuf_ext_refcnt_set(&shared_info, UINT16_MAX / 2); /* never 0: it is nobody's to free */
 	for (unsigned int i = 0; i < BURST; i++) {
 		const size_t at = (round * BURST + i) * 2048u % REGION_LEN;
 
-		rte_pktmbuf_attach_extbuf(m[i], send_region.va + at, send_region.iova + at, 2048, &shared_info);
+		m[i] = attach(headers, send_region.va + at, send_region.iova + at, 2048);
 		fill((struct frame *)rte_pktmbuf_append(m[i], sizeof(struct frame)), true, round, after);
 	}
-	send_burst(port, m);
+	send_all(port, m, BURST);
 	region_sent += BURST;
 	after_sent += after ? BURST : 0;
 }
@@ -247,7 +170,7 @@ static unsigned int receive(uint16_t port, uint32_t round, bool blind)
 
 		if (blind) {
 			found++;
-		} else if (f->ether.ether_type == RTE_BE16(0x88b5)) {
+		} else if (is_ours(&f->ether)) {
 			found += !f->from_region && f->round == round;
 			region_arrived += f->from_region != 0;
 			after_arrived += f->after != 0;
@@ -302,35 +225,6 @@ static int traffic(void *unused)
 	return 0;
 }
 
-struct faults {
-	int log;
-	unsigned int inside, elsewhere;
-};
-
-/* The kernel's log gives one record for each read. */
-static void read_faults(struct faults *f, const struct region *r)
-{
-	char record[1024];
-	ssize_t n;
-
-	while ((n = read(f->log, record, sizeof record - 1)) > 0) {
-		const char *at;
-		uint64_t address;
-
-		record[n] = '\0';
-		at = strstr(record, "fault addr 0x");
-		if (!at)
-			continue;
-		address = strtoull(at + strlen("fault addr "), NULL, 16);
-		if (r && address >= r->iova && address < r->iova + REGION_LEN) {
-			f->inside++;
-		} else {
-			f->elsewhere++;
-			wrong("the IOMMU refused an access to 0x%" PRIx64, address);
-		}
-	}
-}
-
 static bool wait_for_rounds(unsigned int n, uint64_t end)
 {
 	while (atomic_load(&rounds) < n && !atomic_load(&failed)) {
@@ -343,14 +237,24 @@ static bool wait_for_rounds(unsigned int n, uint64_t end)
 	return !atomic_load(&failed);
 }
 
+static struct region *removed_region(void)
+{
+	return mode == SEND ? &send_region : mode == RECEIVE ? &receive_region : NULL;
+}
+
+static void read_faults_of(struct faults *f, const struct region *r)
+{
+	read_faults(f, r ? r->iova : 0, r ? REGION_LEN : 0);
+}
+
 static void unmap_meanwhile(struct faults *f)
 {
-	struct region *r = mode == SEND ? &send_region : mode == RECEIVE ? &receive_region : NULL;
+	struct region *r = removed_region();
 	const uint64_t end = rte_get_timer_cycles() + MOST_SECONDS * rte_get_timer_hz();
 
 	if (!wait_for_rounds(ROUNDS_BEFORE, end))
 		return;
-	read_faults(f, NULL);
+	read_faults(f, 0, 0);
 	if (r)
 		remove_region(r);
 	atomic_store(&removed, true);
@@ -358,7 +262,7 @@ static void unmap_meanwhile(struct faults *f)
 		return;
 	/* Of many the kernel reports some: for a time after others none. */
 	do {
-		read_faults(f, r);
+		read_faults_of(f, r);
 	} while (r && f->inside == 0 && rte_get_timer_cycles() < end - MOST_SECONDS / 2 * rte_get_timer_hz() &&
 		 wait_for_rounds(atomic_load(&rounds) + 100, end));
 }
@@ -394,7 +298,7 @@ static void judge(const struct faults *f)
 
 int main(int argc, char **argv)
 {
-	struct faults faults = {.log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK)};
+	struct faults faults;
 	const int eal = rte_eal_init(argc, argv);
 	const char *name = eal >= 0 && argc == eal + 2 ? argv[eal + 1] : "";
 
@@ -404,8 +308,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "unmap_under_load -l A,B -a NIC -a NIC -- keep|send|receive\n");
 		return 2;
 	}
-	if (faults.log < 0 || lseek(faults.log, 0, SEEK_END) < 0)
-		die("read the kernel's log", rte_errno);
+	open_faults(&faults);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
 	make_memory();
@@ -415,11 +318,8 @@ int main(int argc, char **argv)
 	unmap_meanwhile(&faults);
 	atomic_store(&stop, true);
 	rte_eal_mp_wait_lcore();
-	for (uint16_t port = 0; port < 2; port++) {
-		rte_eth_dev_stop(port);
-		rte_eth_dev_close(port);
-	}
-	read_faults(&faults, mode == SEND ? &send_region : mode == RECEIVE ? &receive_region : NULL);
+	close_ports();
+	read_faults_of(&faults, removed_region());
 	judge(&faults);
 	free_memory();
 	rte_eal_cleanup();
