@@ -19,9 +19,11 @@ public:
 		return {Geometry::of(kGranule, kGranule, last_byte), max_ranges, 64, 512, 12,
 			asymmetric_fence::enable()};
 	}
-	explicit OwnedDomain(const DomainConfig &config)
-		: memory_(std::aligned_alloc(64, DomainState::bytes(config))),
-		  state(DomainState::format(memory_.get(), config)), domain(state, 1)
+	// spare: bytes of memory behind the domain's own.
+	explicit OwnedDomain(const DomainConfig &config, size_t spare_bytes = 0)
+		: memory_(std::aligned_alloc(64, DomainState::bytes(config) + spare_bytes)),
+		  state(DomainState::format(memory_.get(), config)), domain(state, 1),
+		  spare(static_cast<std::byte *>(memory_.get()) + DomainState::bytes(config))
 	{
 	}
 
@@ -31,6 +33,7 @@ private:
 public:
 	DomainState *state;
 	Domain domain;
+	std::byte *spare;
 };
 
 }  // namespace iovad::core

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <deque>
 #include <thread>
 
 #include "domain_workers.h"
@@ -13,18 +12,23 @@ namespace {
 
 DomainConfig roomy() { return OwnedDomain::config((uint64_t{1} << 40) - 1); }
 
-// What a control lcore has: memory for nodes, and all that it calls now and then.
+constexpr size_t kSpare = size_t{1} << 22;
+
+// What a control lcore has: memory for nodes, near the domain's, and all that it calls now
+// and then.
 class Upkeep {
 public:
-	explicit Upkeep(Domain &domain) : domain_(domain) {}
+	explicit Upkeep(OwnedDomain &d) : domain_(d.domain), spare_(d.spare) {}
 
 	void add_nodes()
 	{
 		const size_t bytes = domain_.nodes_wanted();
 		if (bytes == 0)
 			return;
-		chunks_.emplace_back(std::aligned_alloc(kNodeBytes, bytes));
-		ASSERT_TRUE(domain_.add_nodes(chunks_.back().get(), bytes));
+		ASSERT_LE(used_ + bytes, kSpare);
+		ASSERT_TRUE(domain_.add_nodes(spare_ + used_, bytes));
+		used_ += bytes;
+		++chunks_;
 	}
 	unsigned trim(unsigned most)
 	{
@@ -37,11 +41,13 @@ public:
 		} while (t.magazines == most);
 		return all;
 	}
-	size_t chunks() const { return chunks_.size(); }
+	uint64_t chunks() const { return chunks_; }
 
 private:
 	Domain &domain_;
-	std::deque<std::unique_ptr<void, FreeDeleter>> chunks_;
+	std::byte *spare_;
+	size_t used_ = 0;
+	uint64_t chunks_ = 0;
 };
 
 TEST(UpkeepTest, TrimmingTakesAFewMagazinesAtATime)
@@ -59,7 +65,7 @@ TEST(UpkeepTest, TrimmingTakesAFewMagazinesAtATime)
 	EXPECT_EQ(t.addresses, 8u * 64);
 	EXPECT_EQ(d.domain.stats().cached_ranges, cached - t.addresses);
 	EXPECT_TRUE(d.domain.verify(stderr));
-	Upkeep upkeep(d.domain);
+	Upkeep upkeep(d);
 	const unsigned more = upkeep.trim(8);
 	EXPECT_EQ(d.domain.stats().trims, 8 + more);
 	EXPECT_LE(d.domain.stats().cached_ranges, 2 * Magazine::kSlots) << "what the lcore has loaded stays";
@@ -82,7 +88,7 @@ TEST(UpkeepTest, EmptyMagazinesServeOtherBinsAgain)
 	ASSERT_LT(40 - d.state->depot.granted(), 4u);
 	d.domain.end_period();
 	d.domain.end_period();
-	Upkeep upkeep(d.domain);
+	Upkeep upkeep(d);
 	EXPECT_GT(upkeep.trim(100), 30u);
 	EXPECT_LT(d.state->depot.granted(), 4u);
 	EXPECT_EQ(d.domain.free_bulk(1, a.data(), kPage, 4000), Status::ok);
@@ -91,11 +97,11 @@ TEST(UpkeepTest, EmptyMagazinesServeOtherBinsAgain)
 
 TEST(UpkeepTest, NodesAreWantedBeforeTheyRunOut)
 {
-	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 40) - 1, 1000));
-	Upkeep upkeep(d.domain);
+	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 40) - 1, 1000), kSpare);
+	Upkeep upkeep(d);
 	std::vector<uint64_t> a(20000);
 	for (uint64_t &iova : a) {
-		ASSERT_EQ(d.domain.alloc_range(kPage, 2 * kPage, kNoLimit, iova), Status::ok);
+		ASSERT_EQ(d.domain.alloc_range(3 * kPage, 4 * kPage, kNoLimit, iova), Status::ok);
 		upkeep.add_nodes();
 	}
 	EXPECT_GT(upkeep.chunks(), 4u);
@@ -103,14 +109,14 @@ TEST(UpkeepTest, NodesAreWantedBeforeTheyRunOut)
 	EXPECT_EQ(d.domain.stats().fail_again, 0u);
 	EXPECT_TRUE(d.domain.verify(stderr));
 	for (const uint64_t iova : a)
-		ASSERT_EQ(d.domain.free_range(iova, kPage), Status::ok);
+		ASSERT_EQ(d.domain.free_range(iova, 3 * kPage), Status::ok);
 	EXPECT_EQ(d.domain.stats().tree_nodes, 1u);
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 
 TEST(UpkeepTest, APartIsGivenBackWithoutNodesAndSettledWithThem)
 {
-	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 40) - 1, 100));
+	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 40) - 1, 100), kSpare);
 	ASSERT_EQ(d.domain.reserve(kPage, 100 * kPage), Status::ok);
 	uint64_t iova;
 	while (d.domain.alloc_range(kPage, 2 * kPage, kNoLimit, iova) == Status::ok)
@@ -120,7 +126,7 @@ TEST(UpkeepTest, APartIsGivenBackWithoutNodesAndSettledWithThem)
 	EXPECT_EQ(d.domain.find(10 * kPage).value, 0);
 	d.domain.settle();
 	EXPECT_EQ(d.domain.stats().deferred_frees, 1u);
-	Upkeep upkeep(d.domain);
+	Upkeep upkeep(d);
 	upkeep.add_nodes();
 	EXPECT_EQ(d.domain.stats().deferred_frees, 0u);
 	EXPECT_EQ(d.domain.stats().reserved_granules, 90u);
@@ -185,9 +191,9 @@ class UpkeepThreadsTest : public testing::TestWithParam<Beside> {};
 
 TEST_P(UpkeepThreadsTest, NothingIsOwnedTwice)
 {
-	OwnedDomain d(OwnedDomain::config(GetParam().last_byte, GetParam().max_ranges));
+	OwnedDomain d(OwnedDomain::config(GetParam().last_byte, GetParam().max_ranges), kSpare);
 	Owners owners((GetParam().last_byte + 1) / kPage);
-	Upkeep upkeep(d.domain);
+	Upkeep upkeep(d);
 	std::vector<std::unique_ptr<Worker>> workers;
 	for (unsigned i = 0; i < 4; ++i)
 		workers.push_back(std::make_unique<Worker>(d, owners, i < 3 ? i : kNoLcore, i, 400));
@@ -195,7 +201,7 @@ TEST_P(UpkeepThreadsTest, NothingIsOwnedTwice)
 	std::vector<std::thread> threads;
 	for (auto &worker : workers) {
 		threads.emplace_back([&] {
-			worker->run(100000);
+			worker->run(50000);
 			--running;
 		});
 	}
