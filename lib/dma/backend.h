@@ -57,10 +57,11 @@ public:
 	virtual Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) = 0;
 
 	// A run: exactly what one or several map() gave, `mapped` bytes, and holes between them in
-	// which nothing is mapped and nobody maps meanwhile. ok: no device reaches any of it any more. Without, any mapping of the run may be
-	// reachable and any may be gone, and the caller asks again for each by itself; only ok
-	// says that one is gone. So a backend that can remove a run in part answers ok for what
-	// it has removed. not_found: nothing of it was removed by this call, which proves nothing.
+	// which nothing is mapped and nobody maps meanwhile. ok: no device reaches any of it any
+	// more. Without, any mapping of the run may be reachable and any may be gone, and the
+	// caller asks again for each by itself; only ok says that one is gone. So a backend that
+	// can remove a run in part answers ok for what it has removed. not_found: nothing of it
+	// was removed by this call, which proves nothing.
 	//
 	// What is no run is refused, or failed: then translations were removed.
 	virtual Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) = 0;

@@ -187,6 +187,36 @@ TEST_F(SoftLimitsTest, UnmapTakesRunsOfWholeMappings)
 	EXPECT_EQ(unmap(~uint64_t{0} - k4K + 1, k4K), Status::not_found);
 }
 
+// The caller knows what lies in the range, and says how much it is.
+TEST_F(SoftLimitsTest, UnmapTakesRunsWithHolesThatAreKnown)
+{
+	const auto map_three = [&] {
+		for (const uint64_t page : {0, 4, 6})
+			map(k1G + page * k4K, kVa, (page == 4 ? 1 : 2) * k4K);
+	};
+	const struct {
+		uint64_t first, end, mapped;
+		bool ok;
+	} cases[] = {
+		{0, 8, 5, true},  {0, 5, 3, true},  {4, 8, 3, true},
+		{0, 8, 8, false}, {0, 8, 4, false}, {0, 8, 6, false},  // another sum
+		{0, 7, 5, false}, {0, 7, 4, false},                    // cut behind
+		{1, 8, 5, false}, {1, 8, 3, false}, {3, 8, 3, false},  // cut before; a hole before
+		{0, 9, 5, false}, {0, 6, 3, false}, {2, 4, 0, false},  // a hole behind; nothing
+	};
+	for (const auto &c : cases) {
+		map_three();
+		const SoftStats before = soft->stats();
+		const Status got = soft->unmap(k1G + c.first * k4K, (c.end - c.first) * k4K, c.mapped * k4K).status;
+		ASSERT_EQ(got, c.ok ? Status::ok : Status::not_found) << c.first << " " << c.end << " " << c.mapped;
+		if (c.ok)
+			ASSERT_EQ(soft->stats().mapped_bytes, before.mapped_bytes - c.mapped * k4K);
+		else
+			ASSERT_TRUE(same(soft->stats(), before));
+		ASSERT_TRUE(soft->verify(stderr));
+	}
+}
+
 TEST_F(SoftLimitsTest, TheBudgetOfMappingsEnds)
 {
 	SoftConfig config;

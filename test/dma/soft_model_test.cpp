@@ -157,7 +157,7 @@ public:
 	void empty()
 	{
 		while (!oracle_.all.empty())
-			unmap_exactly(oracle_.all.begin()->first, oracle_.all.begin()->second.len);
+			unmap_exactly(oracle_.all.begin()->first, 1);
 		check();
 		ASSERT_EQ(soft_->stats().tables, 1u);
 	}
@@ -247,18 +247,7 @@ private:
 		unmap_what_is_no_run(iova + smallest_, m.len);
 		if (m.len > smallest_)
 			unmap_what_is_no_run(iova, m.len - smallest_);
-		if (random_.below(2))
-			unmap_exactly(iova, m.len);
-		else
-			unmap_exactly(iova, run_length(iova, 1 + random_.below(8)));
-	}
-	// Of as many mappings as touch one another, up to the most.
-	uint64_t run_length(uint64_t iova, uint64_t most) const
-	{
-		uint64_t end = iova;
-		for (auto it = oracle_.all.find(iova); it != oracle_.all.end() && it->first == end && most != 0; ++it, --most)
-			end += it->second.len;
-		return end - iova;
+		unmap_exactly(iova, random_.below(8) ? 1 : 1 + random_.below(8));
 	}
 	bool is_run(uint64_t iova, uint64_t len) const
 	{
@@ -274,13 +263,20 @@ private:
 		ASSERT_EQ(soft_->unmap(iova, len).status, Status::not_found);
 		++seen_.not_found;
 	}
-	void unmap_exactly(uint64_t iova, uint64_t len)
+	// That many mappings, or all that are left, with what lies between them.
+	void unmap_exactly(uint64_t iova, uint64_t most)
 	{
+		const auto first = oracle_.all.find(iova);
+		auto end = first;
+		uint64_t len = 0, mapped = 0;
+		for (; end != oracle_.all.end() && most != 0; ++end, --most) {
+			len = end->first + end->second.len - iova;
+			mapped += end->second.len;
+		}
 		const uint64_t flushes = soft_->stats().flushes;
-		ASSERT_EQ(soft_->unmap(iova, len).status, Status::ok);
+		ASSERT_EQ(soft_->unmap(iova, len, mapped).status, Status::ok);
 		ASSERT_EQ(soft_->stats().flushes, flushes + 1);
 		ASSERT_EQ(soft_->unmap(iova, len).status, Status::not_found);
-		const auto first = oracle_.all.find(iova), end = oracle_.all.lower_bound(iova + len);
 		seen_.in_runs += std::distance(first, end) > 1 ? std::distance(first, end) : 0;
 		oracle_.all.erase(first, end);
 		++seen_.unmaps;

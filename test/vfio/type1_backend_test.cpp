@@ -235,6 +235,18 @@ TEST_F(Type1BackendTest, UnmapsARunInOneCall)
 	}
 }
 
+TEST_F(Type1BackendTest, UnmapsARunWithHolesThatAreKnown)
+{
+	for (const auto type : kVersions) {
+		model_.type = type;
+		VfioType1 &vfio = open();
+		for (const uint64_t iova : {0x1000, 0x3000, 0x8000})
+			ASSERT_TRUE(vfio.map(iova, at(0x10000), 2 * kPage, kToDevice).ok());
+		EXPECT_TRUE(vfio.unmap(0x1000, 9 * kPage, 6 * kPage).ok());
+		EXPECT_TRUE(model_.mappings.empty());
+	}
+}
+
 TEST_F(Type1BackendTest, DoesNotTakeARunWithAHoleForSuccess)
 {
 	for (const auto type : kVersions) {

@@ -160,15 +160,17 @@ SoftIommu::Run SoftIommu::beginning_in(uint64_t iova, uint64_t len)
 	return {records_.lower_bound(iova), records_.upper_bound(iova + (len - 1))};
 }
 
-bool SoftIommu::is_whole(const Run &run, uint64_t end, uint64_t mapped)
+// Whether they begin and end where the range does, and are so long together.
+bool SoftIommu::is_whole(const Run &run, uint64_t iova, uint64_t len, uint64_t mapped)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, end = iova;
 	for (const auto &[first, record] : run) {
-		if (record.len > end - first)
+		if (sum == 0 && first != iova)
 			return false;
 		sum += record.len;
+		end = first + record.len;
 	}
-	return sum == mapped;
+	return !run.empty() && end == iova + len && sum == mapped;
 }
 
 // From now on it does not translate. The records stay until no device can be using it: they
@@ -179,7 +181,7 @@ Outcome SoftIommu::remove(uint64_t iova, uint64_t len, uint64_t mapped)
 		return invalid("address and length must be whole pages");
 	const std::lock_guard guard(mutex_);
 	const Run run = beginning_in(iova, len);
-	if (mapped == 0 || !is_whole(run, iova + len, mapped)) {
+	if (!is_whole(run, iova, len, mapped)) {
 		return {Status::not_found, taken(iova, len) ? EINVAL : ENOENT,
 			"not exactly what was mapped"};
 	}

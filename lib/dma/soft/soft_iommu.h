@@ -133,7 +133,7 @@ private:
 	Outcome check(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir) const;
 	Outcome install(uint64_t iova, const Record &record);
 	Run beginning_in(uint64_t iova, uint64_t len);
-	static bool is_whole(const Run &run, uint64_t end, uint64_t mapped);
+	static bool is_whole(const Run &run, uint64_t iova, uint64_t len, uint64_t mapped);
 	Outcome remove(uint64_t iova, uint64_t len, uint64_t mapped);
 	void forget(uint64_t iova, uint64_t len, uint64_t mapped);
 	void keep_stuck(uint64_t iova, uint64_t len);

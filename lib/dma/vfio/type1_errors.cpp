@@ -158,7 +158,7 @@ Outcome unmap_failure(int error, Placement placement)
 	if (explains(placement) && placement != Placement::outside)
 		return map_invalid(error, placement);
 	return {Status::invalid, error,
-		"the range cuts a mapping: unmap whole ones that touch one another; nothing was unmapped"};
+		"the range cuts a mapping: unmap whole ones; nothing was unmapped"};
 }
 
 Outcome unmap_mismatch(uint64_t unmapped, uint64_t len)

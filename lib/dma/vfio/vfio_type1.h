@@ -41,10 +41,10 @@ public:
 	// must be the one asked for. ok also where nothing is mapped any more: mappings end with
 	// the last device, and those of a run that failed may be gone.
 	// invalid: an end of the range cuts a mapping, and version 2 refused. not_found: nothing
-	// was unmapped, and something is there. failed: something else than the range was. Both
-	// versions remove what lies around a hole; version 1 removes none from where a mapping
-	// begins before the range, and the whole of the one that goes on behind it. If it is as
-	// long there as the range has holes, the sum is right and nobody notices.
+	// was unmapped, and something is there. failed: more or less than `mapped` was. Both
+	// versions remove all that lies in the range; version 1 nothing where a mapping begins
+	// before it, and the whole of one that goes on behind it. If that is as long there as
+	// what is missing in the range, the sum is right and nobody notices.
 	Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) override;
 	using Backend::unmap;
 
