@@ -113,6 +113,7 @@ void MappingTable::add(MappingRecord *r, const Mapping &m)
 	r->va.store(m.va, std::memory_order_release);
 	r->len.store(m.len, std::memory_order_release);
 	r->dir.store(m.dir, std::memory_order_release);
+	r->number = ++added_;
 	const Pfn first = first_page(m.iova);
 	by_iova_.fill(first, first + (m.len >> shift_), entry(r), pool_);
 	if (!index_va(r))
@@ -122,8 +123,17 @@ void MappingTable::add(MappingRecord *r, const Mapping &m)
 	--pending_;
 }
 
-// What goes makes way for r, and what lies in it. Newest first: any buffer does, but for one
-// that was shadowed.
+// Whether r gets a page that is the old one's. Newest first, this orders all of a page's
+// buffers, whatever comes and goes; so r finds its place also where it was shadowed.
+bool MappingTable::makes_way(const MappingRecord &old, const MappingRecord &r) const
+{
+	if (newest_first_ && !(old.region && r.region))
+		return r.region || (!old.region && r.newer_than(old));
+	const Mapping o = old.mapping(), m = r.mapping();
+	return o.len < m.len && m.holds_va(o.va, o.len);
+}
+
+// What goes makes way too.
 bool MappingTable::index_va(MappingRecord *r, PageIndex::Entry goes)
 {
 	const Mapping m = r->mapping();
@@ -132,9 +142,7 @@ bool MappingTable::index_va(MappingRecord *r, PageIndex::Entry goes)
 		if (old == goes)
 			return true;
 		MappingRecord &other = records_[number(old)];
-		const Mapping o = other.mapping();
-		const bool by_age = newest_first_ && !r->region && !other.region;
-		if (by_age ? r->shadowed : o.len >= m.len || !m.holds_va(o.va, o.len))
+		if (!makes_way(other, *r))
 			return false;
 		if (!other.shadowed)
 			shadow(&other);
@@ -183,8 +191,19 @@ void MappingTable::reveal(MappingRecord *shadowed, PageIndex::Entry goes)
 void MappingTable::give_tables(PageIndex::Table *tables, unsigned n)
 {
 	pool_.give(tables, n);
-	if (!std::exchange(starved_, false))
-		return;
+	if (std::exchange(starved_, false))
+		reveal_all();
+}
+
+void MappingTable::prefer_newest()
+{
+	if (!std::exchange(newest_first_, true))
+		reveal_all();
+}
+
+// Where something has changed but nothing went.
+void MappingTable::reveal_all()
+{
 	for_each_shadowed(0, uint64_t{1} << kVaBits, [&](MappingRecord *other) {
 		reveal(other, 0);
 		return false;
@@ -216,12 +235,12 @@ MappingTable::Ended MappingTable::end_use(uint64_t iova, uint64_t bytes)
 	MappingRecord *record;
 	uint32_t *uses = uses_of(iova, bytes, record);
 	if (!uses)
-		return {false, nullptr};
+		return {false, false, nullptr};
 	--*uses;
 	if (record->used())
-		return {true, nullptr};
+		return {true, !record->region, nullptr};
 	remove(record);
-	return {true, record};
+	return {true, false, record};
 }
 
 MappingTable::Ended MappingTable::end_deferred_use(uint64_t iova, uint64_t bytes)
@@ -232,13 +251,17 @@ MappingTable::Ended MappingTable::end_deferred_use(uint64_t iova, uint64_t bytes
 	return end_use(iova, bytes);
 }
 
-bool MappingTable::defer_use(uint64_t iova, uint64_t bytes)
+bool MappingTable::may_end_use(uint64_t iova, uint64_t bytes)
 {
 	MappingRecord *record;
-	const uint32_t *uses = uses_of(iova, bytes, record);
-	if (!uses || record->deferred >= record->whole + record->part)
+	return uses_of(iova, bytes, record) && record->deferred < record->whole + record->part;
+}
+
+bool MappingTable::defer_use(uint64_t iova, uint64_t bytes)
+{
+	if (!may_end_use(iova, bytes))
 		return false;
-	++record->deferred;
+	++record_at(iova)->deferred;
 	return true;
 }
 
@@ -340,13 +363,16 @@ const char *MappingTable::count_records(Census &c) const
 	return pool_.count() < kTablesNeeded * pending_ ? "tables were promised twice" : nullptr;
 }
 
-// Unless it lacks tables, each of its pages is found, in this mapping or another.
+// Unless it lacks tables, each of its pages is found, in this mapping or one that does not make way.
 const char *MappingTable::check_shadowed(const MappingRecord &r) const
 {
 	const Mapping m = r.mapping();
 	for (uint64_t at = m.va; !starved_ && at < m.va + m.len; at += uint64_t{1} << shift_) {
-		if (by_va_.find(first_page(at)) == 0)
+		const PageIndex::Entry e = by_va_.find(first_page(at));
+		if (e == 0)
 			return "a page that is mapped is not found";
+		if (newest_first_ && makes_way(records_[number(e)], r))
+			return "a page is found in a mapping that should have made way";
 	}
 	return nullptr;
 }

@@ -11,8 +11,9 @@
 // else is mapped inside; else the older. The others are shadowed there, are kept in buckets
 // by address, and take its place when it goes.
 //
-// Where mappings are retired lazily the newer one of two buffers comes first: the older may be on
-// its way out, and a lookup must not lead there. prefer_newest() says so.
+// Where mappings are retired lazily a buffer may be on its way out, and a lookup must not lead
+// there if another holds the page: regions come first, and of two buffers the newer.
+// prefer_newest() says so.
 #pragma once
 
 #include <cstdint>
@@ -48,16 +49,18 @@ struct alignas(64) MappingRecord {
 	uint32_t padding;  // granules allocated below iova, for the sake of its alignment
 	uint32_t whole;    // times all its granules were mapped and not yet unmapped
 	uint32_t part;     // the same for some of its granules
-	MappingRecord *next;  // in the free list or a bucket; its user's between remove() and give_back()
 	union {
 		uint32_t deferred;     // while mapped, with checks: of those times, to be ended lazily
 		uint32_t retry_at_ms;  // in quarantine: since its beginning
 	};
-	uint8_t tries;     // in quarantine: failed ones
-	bool region;       // stays mapped until it is removed as a region
-	bool pending, mapped, shadowed;  // MappingTable's; mapped: between add() and remove()
-	bool installed;    // by somebody else, who also removes the translation
-	bool cached;       // the address came from Domain::alloc()
+	MappingRecord *next;  // in the free list or a bucket; its user's between remove() and give_back()
+	uint32_t number;      // of those that were added
+	bool region : 1;      // stays mapped until it is removed as a region
+	bool pending : 1, mapped : 1, shadowed : 1;  // MappingTable's; mapped: between add() and remove()
+	uint8_t tries;        // in quarantine: failed ones
+	// Its user's, without the lock, so not beside the bits above.
+	bool installed : 1;   // by somebody else, who also removes the translation
+	bool cached : 1;      // the address came from Domain::alloc()
 
 	Mapping mapping() const
 	{
@@ -65,7 +68,9 @@ struct alignas(64) MappingRecord {
 			len.load(std::memory_order_relaxed), dir.load(std::memory_order_relaxed)};
 	}
 	bool used() const { return region || whole != 0 || part != 0; }
+	bool newer_than(const MappingRecord &other) const { return static_cast<int32_t>(number - other.number) > 0; }
 };
+static_assert(sizeof(MappingRecord) == 64);  // there are as many as ranges
 
 class MappingTable {
 public:
@@ -105,16 +110,18 @@ public:
 
 	MappingRecord *record_at(uint64_t iova);
 	// One use of [iova, iova + bytes), whole granules, is over. last: it was the last one; lookups
-	// do not find the record any more, and it is the caller's.
+	// do not find the record any more, and it is the caller's. others: of the same kind are left,
+	// and once they have ended the mapping goes.
 	struct Ended {
-		bool found;
+		bool found, others;
 		MappingRecord *last;
 	};
 	Ended end_use(uint64_t iova, uint64_t bytes);
 
 	// For those who check that no use is ended twice: one is to be ended later, by
-	// end_deferred_use(). False: there is none that is not.
+	// end_deferred_use(). False: there is none that is not. The same for one that is ended now.
 	bool defer_use(uint64_t iova, uint64_t bytes);
+	bool may_end_use(uint64_t iova, uint64_t bytes);
 	Ended end_deferred_use(uint64_t iova, uint64_t bytes);
 
 	// One that [va, va + len) may share: a region that holds it and allows dir, or a mapping
@@ -125,7 +132,8 @@ public:
 	// With prefer_newest(), regions only: whether the mapping is being retired is not known here.
 	MappingRecord *shareable(uint64_t va, uint64_t len, uint32_t dir, uint64_t limit);
 
-	void prefer_newest() { newest_first_ = true; }
+	// From now on, and for what is there.
+	void prefer_newest();
 
 	uint32_t live() const { return live_; }  // records in use
 
@@ -159,7 +167,9 @@ private:
 	uint32_t *uses_of(uint64_t iova, uint64_t bytes, MappingRecord *&record);
 	Pfn first_page(uint64_t address) const { return address >> shift_; }
 	bool index_va(MappingRecord *r, PageIndex::Entry goes = 0);
+	bool makes_way(const MappingRecord &old, const MappingRecord &r) const;
 	void reveal(MappingRecord *shadowed, PageIndex::Entry goes);
+	void reveal_all();
 	void shadow(MappingRecord *r);
 	struct Census;
 	const char *count_records(Census &census) const;
@@ -180,6 +190,7 @@ private:
 	uint32_t live_;
 	uint32_t pending_;            // taken, neither added nor given back
 	uint32_t shadowed_;           // how many records are
+	uint32_t added_;              // ever
 	bool starved_;                // one of them lacks tables
 	bool newest_first_;
 	MappingRecord *buckets_[kBuckets];  // shadowed records up to 1 << kBucketShift bytes, by first byte

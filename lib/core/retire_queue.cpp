@@ -34,11 +34,13 @@ unsigned RetireQueue::take(uint64_t *entries, unsigned most, uint64_t now, uint6
 		entries[i] = hot_.entry[(taken_ + i) % kEntries];
 	since = older_.at;
 	taken_ += n;
-	if (taken_ == all)
-		older_ = {all, now};
-	else if (taken_ >= newer_.put)
+	if (taken_ == all) {
+		older_ = newer_ = {all, now};
+	} else if (taken_ >= newer_.put) {
+		// Only now: a newer mark would move on with the entries, and never be reached.
 		older_ = newer_;
-	newer_ = {all, now};
+		newer_ = {all, now};
+	}
 	return n;
 }
 
@@ -112,7 +114,7 @@ bool RetireQueues::extend(RetireQueue &q, uint64_t granules)
 {
 	LockGuard guard(q.lock_);
 	const uint64_t put = q.hot_.granules, room = RetireQueue::kEntries - (q.hot_.put - q.taken_);
-	if (room == 0)
+	if (room == 0 || granules > IOVAD_HOT_LONGEST)
 		return false;
 	const uint64_t unused = q.granted_ - put;
 	if (unused < granules) {
@@ -135,8 +137,9 @@ void RetireQueues::done(unsigned entries, uint64_t granules, uint64_t since, uin
 	const unsigned slot = static_cast<unsigned>(std::bit_width(age / kMicrosecond));
 	counters.ages[std::min(slot, Counters::kAges - 1)].fetch_add(entries, std::memory_order_relaxed);
 	raise(counters.peak_age, age);
-	done_entries_.fetch_add(entries, std::memory_order_relaxed);
-	done_granules_.fetch_add(granules, std::memory_order_relaxed);
+	// Release pairs with deferred().
+	done_entries_.fetch_add(entries, std::memory_order_release);
+	done_granules_.fetch_add(granules, std::memory_order_release);
 	left_.fetch_add(granules, std::memory_order_relaxed);
 }
 
@@ -152,15 +155,17 @@ bool RetireQueues::due(uint64_t now)
 
 RetireQueues::Deferred RetireQueues::deferred() const
 {
-	// What is done first: it was put before.
-	const uint64_t entries = done_entries_.load(std::memory_order_relaxed);
-	const uint64_t granules = done_granules_.load(std::memory_order_relaxed);
+	// What is done first: it was put before. Acquire pairs with done(), so that it stays first, and
+	// who finds nothing deferred sees that all of it is gone.
+	const uint64_t entries = done_entries_.load(std::memory_order_acquire);
+	const uint64_t granules = done_granules_.load(std::memory_order_acquire);
 	Deferred sum = {};
 	for (unsigned i = 0; i < count_; ++i) {
 		sum.entries += queues_[i].put();
 		sum.granules += queues_[i].granules();
 	}
-	return {sum.entries - std::min(entries, sum.entries), sum.granules - std::min(granules, sum.granules)};
+	// What came and was done in between counts as deferred: not beyond what can be.
+	return {std::min(sum.entries - entries, most_), std::min(sum.granules - granules, most_)};
 }
 
 void RetireQueues::note_peak() { raise(counters.peak_granules, deferred().granules); }

@@ -16,7 +16,8 @@
 //
 // Ages. Entries have no time: reading a clock costs more than all of putting. Instead the
 // taker notes, now and then, how many entries there are; what comes later is younger than
-// that. So an age is an upper bound, off by the time between two visits.
+// that. So an age is an upper bound, off by the time between two visits, or by what it takes
+// until all is gone that was there at one.
 #pragma once
 
 #include <atomic>
@@ -38,6 +39,8 @@ class alignas(64) RetireQueue {
 public:
 	static constexpr unsigned kEntries = IOVAD_HOT_RETIRED;
 
+	// Whether an entry can say it.
+	static bool takes(unsigned shift, uint64_t len) { return len != 0 && (len - 1) >> shift < IOVAD_HOT_LONGEST - 1; }
 	// The owner. False: not before the queue was extended.
 	bool put(unsigned shift, uint64_t iova, uint64_t len)
 	{
@@ -90,8 +93,8 @@ public:
 	// The owner is gone, and nothing is in it.
 	void release(RetireQueue &queue);
 
-	// The owner, with an entry of so many granules to put next. False: no room in the ring, or
-	// none in the budget.
+	// The owner, with an entry of so many granules to put next, and no other: it may have the last
+	// place in the ring. False: no room there, or none in the budget.
 	bool extend(RetireQueue &queue, uint64_t granules);
 
 	// The translations of so many entries are gone. since: the oldest of them came no earlier.
@@ -112,7 +115,8 @@ public:
 	struct Deferred {
 		uint64_t entries, granules;
 	};
-	// Of all that was put and is not done. Exact when nothing runs beside the call.
+	// Of all that was put and is not done. Exact when nothing runs beside the call; else not
+	// less than what was put before it and is not done after it, and at most the budget.
 	Deferred deferred() const;
 	// Notes the peak. By who takes, before it does.
 	void note_peak();

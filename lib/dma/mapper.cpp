@@ -80,6 +80,9 @@ Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
 	MappingTable::Ended ended;
 	{
 		LockGuard guard(table_.lock());
+		// Not what is deferred already: its entry would end somebody else's use of that address.
+		if (policy_ == Policy::checked && !table_.may_end_use(first, bytes))
+			return outcome(Status::not_found);
 		ended = table_.end_use(first, bytes);
 	}
 	return end(lcore, ended);
@@ -94,9 +97,11 @@ Outcome Mapper::end(unsigned lcore, MappingTable::Ended ended)
 		feed_table(false);
 		return removal_.remove(lcore, ended.last);
 	}
-	// Others may have been done with it already, lazily.
-	if (retirer_.anything_deferred())
+	// They may be done with it already, lazily.
+	if (ended.others && retirer_.anything_deferred()) {
 		retirer_.drain(lcore);
+		feed_table(false);
+	}
 	return {};
 }
 
@@ -219,9 +224,15 @@ bool Mapper::share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova
 Outcome Mapper::map_or_make_room(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
 				 MappingRecord *&record, uint64_t &iova)
 {
-	const Outcome o = map_new(lcore, m, limit, dir, kind, record, iova);
-	const bool ran_out = o.status == Status::no_space || o.status == Status::no_memory || o.status == Status::again;
-	return ran_out && make_room(lcore) ? map_new(lcore, m, limit, dir, kind, record, iova) : o;
+	// Others may take what comes back.
+	constexpr unsigned kTries = 16;
+	for (unsigned tries = 1;; ++tries) {
+		const uint64_t before = unmapped();
+		const Outcome o = map_new(lcore, m, limit, dir, kind, record, iova);
+		const bool ran_out = o.status == Status::no_space || o.status == Status::no_memory || o.status == Status::again;
+		if (!ran_out || tries == kTries || !make_room(lcore, before))
+			return o;
+	}
 }
 
 // iova: of the caller's first byte.
@@ -353,20 +364,24 @@ Outcome Mapper::probe(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
 
 unsigned Mapper::pass(unsigned lcore)
 {
+	const unsigned gone = retirer_.pass(lcore);
+	const unsigned late = removal_.retry_due(lcore, core::now_ns());
 	feed_table(true);
-	return retirer_.pass(lcore) + removal_.retry_due(lcore, core::now_ns());
+	return gone + late;
 }
 
 Outcome Mapper::drain(unsigned lcore)
 {
 	retirer_.drain(lcore);
 	removal_.retry_all(lcore);
+	feed_table(false);
 	return outcome(removal_.quarantine_empty() ? Status::ok : Status::busy);
 }
 
-bool Mapper::make_room(unsigned lcore)
+bool Mapper::make_room(unsigned lcore, uint64_t unmapped_before)
 {
-	return retirer_.drain(lcore) + removal_.retry_all(lcore) != 0;
+	drain(lcore);
+	return unmapped() != unmapped_before;
 }
 
 Outcome Mapper::refresh(Span *conflict)
@@ -403,7 +418,9 @@ Outcome Mapper::refresh(Span *conflict)
 Status Mapper::keep_out(core::Pfn first, core::Pfn end, Span *conflict)
 {
 	const core::Geometry &g = domain_.geometry();
-	const Status whole = domain_.reserve(g.bytes(first), g.bytes(end - first));
+	Status whole = domain_.reserve(g.bytes(first), g.bytes(end - first));
+	if (whole == Status::exists && make_room(core::kNoLcore))
+		whole = domain_.reserve(g.bytes(first), g.bytes(end - first));
 	if (whole != Status::exists)
 		return whole;
 	for (core::Pfn pfn = first; pfn < end;) {

@@ -8,7 +8,7 @@
 // nobody finds it, nobody is handed its address, and it is tried again.
 //
 // A map for which something has run out (addresses, records, mappings that the backend can
-// hold) ends what is deferred, and tries once more before it fails.
+// hold) ends what is deferred, and tries again before it fails.
 //
 // Used in the process that created the domain only: its backend is there. Any thread may
 // call. Locks are not held while the backend works, but for regions, which are added and
@@ -73,8 +73,11 @@ public:
 	// Nothing that was unmapped before the call is still deferred, and all that is quarantined was
 	// tried again. busy: some still is.
 	Outcome drain(unsigned lcore);
-	// The same where something has run out. Whether it is worth to try again.
-	bool make_room(unsigned lcore);
+	// The same where something has run out. Whether it is worth to try again: something is gone
+	// since so many were, by this or by what another thread did meanwhile.
+	bool make_room(unsigned lcore, uint64_t unmapped_before);
+	bool make_room(unsigned lcore) { return make_room(lcore, unmapped()); }
+	uint64_t unmapped() const { return table_.counters.unmapped.load(std::memory_order_relaxed); }
 
 	// This lcore goes away: what it deferred is unmapped.
 	void release_lcore(unsigned lcore) { retirer_.release_lcore(lcore); }

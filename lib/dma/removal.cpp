@@ -30,10 +30,12 @@ Removal::Removal(core::Domain &domain, core::MappingTable &table, Backend &backe
 
 void Removal::quarantine(MappingRecord *record) { quarantine_.add(record, core::now_ns()); }
 
-void Removal::report(Trouble trouble, uint64_t iova, uint64_t len, const Outcome &o) const
-{
+void Removal::report(Trouble trouble, uint64_t iova, uint64_t len, const Outcome &o) const noexcept
+try {
 	if (report_)
 		report_(trouble, iova, len, o);
+} catch (...) {
+	// No memory for what it says: the mappings that it speaks of must not be lost for that.
 }
 
 // Mappings whose addresses touch: all that was allocated for them, which may be more than was
@@ -150,13 +152,21 @@ void Removal::free_addresses(unsigned lcore, Records gone)
 	}
 }
 
-unsigned Removal::retry_due(unsigned lcore, uint64_t now) { return retry(lcore, quarantine_.take_due(now)); }
-unsigned Removal::retry_all(unsigned lcore) { return retry(lcore, quarantine_.take_all()); }
-
-unsigned Removal::retry(unsigned lcore, MappingRecord *list)
+unsigned Removal::retry_due(unsigned lcore, uint64_t now)
 {
+	return retry(lcore, [this, now] { return quarantine_.take_due(now); });
+}
+
+unsigned Removal::retry_all(unsigned lcore)
+{
+	return retry(lcore, [this] { return quarantine_.take_all(); });
+}
+
+template <class Take> unsigned Removal::retry(unsigned lcore, Take take)
+{
+	std::lock_guard guard(retry_mutex_);
 	unsigned gone = 0;
-	while (list) {
+	for (MappingRecord *list = take(); list;) {
 		MappingRecord *record = std::exchange(list, list->next);
 		const Mapping m = record->mapping();
 		const unsigned tries = record->tries + 1;  // it is not ours after the call

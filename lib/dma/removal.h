@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 
 #include "core/domain.h"
@@ -32,16 +33,17 @@ class Removal {
 public:
 	Removal(core::Domain &domain, core::MappingTable &table, Backend &backend);
 
-	// Before anything is removed.
+	// Before anything is removed. One that throws is ignored.
 	void set_report(Report report) { report_ = std::move(report); }
-	void report(Trouble trouble, uint64_t iova, uint64_t len, const Outcome &o = {}) const;
+	void report(Trouble trouble, uint64_t iova, uint64_t len, const Outcome &o = {}) const noexcept;
 
 	// lcore: whose cache gets the address, as in Domain.
 	Outcome remove(unsigned lcore, core::MappingRecord *record);
 	// In any order; they come back sorted. Returns how many are gone.
 	unsigned remove(unsigned lcore, std::span<core::MappingRecord *> records);
 
-	// Tries again what is in quarantine and due, or all of it. Returns how many are gone.
+	// Tries again what is in quarantine and due, or all of it: also what another thread was just
+	// trying. Returns how many are gone.
 	unsigned retry_due(unsigned lcore, uint64_t now);
 	unsigned retry_all(unsigned lcore);
 	bool quarantine_empty() const { return quarantine_.empty(); }
@@ -54,13 +56,14 @@ private:
 	size_t remove_run(Records run, Records gone);
 	void give_back(unsigned lcore, Records gone);
 	void free_addresses(unsigned lcore, Records gone);
-	unsigned retry(unsigned lcore, core::MappingRecord *list);
+	template <class Take> unsigned retry(unsigned lcore, Take take);
 	void quarantine(core::MappingRecord *record);
 
 	core::Domain &domain_;
 	core::MappingTable &table_;
 	Backend &backend_;
 	Quarantine quarantine_;
+	std::mutex retry_mutex_;  // what is being tried again is not in quarantine meanwhile
 	Report report_;
 };
 

@@ -105,28 +105,39 @@ bool Retirer::extend_and_put(RetireQueue &queue, uint64_t iova, uint64_t len)
 {
 	const core::Geometry &g = domain_.geometry();
 	const uint64_t granules = g.pfn(iova + (len - 1)) - g.pfn(iova) + 1;
-	return queue.put(g.shift, iova, len) || (queues_.extend(queue, granules) && queue.put(g.shift, iova, len));
+	if (queue.put(g.shift, iova, len))
+		return true;
+	const bool put = queues_.extend(queue, granules) && queue.put(g.shift, iova, len);
+	// serve(0) closes the queues, and may have come by before this one was extended. The queue's
+	// lock orders the two: either it closes after us, or we see what it said before.
+	if (served_until_.load(std::memory_order_relaxed) == 0)
+		queue.close();
+	return put;
 }
+
+bool Retirer::put_shared(uint64_t iova, uint64_t len)
+{
+	LockGuard guard(shared_lock_);
+	return extend_and_put(queues_.shared(), iova, len);
+}
+
+bool Retirer::is_served() const { return core::now_ns() < served_until_.load(std::memory_order_relaxed); }
 
 // Who finds no room makes some, by unmapping a batch of what it has put itself. Where that is
 // nothing, because others use the budget up, or where nobody serves, this entry is done at once.
 bool Retirer::put(unsigned lcore, uint64_t iova, uint64_t len)
 {
+	if (!RetireQueue::takes(domain_.geometry().shift, len))
+		return false;
 	RetireQueue *own = queue_of(lcore);
 	RetireQueue &queue = own ? *own : queues_.shared();
 	bool served = false, helped = false;
 	for (unsigned round = 0; round < kHelpRounds; ++round) {
-		served = core::now_ns() < served_until_.load(std::memory_order_relaxed);
-		if (!served) {
+		served = is_served();
+		if (!served)
 			queue.close();
-		} else if (own) {
-			if (extend_and_put(queue, iova, len))
-				return true;
-		} else {
-			LockGuard guard(shared_lock_);
-			if (extend_and_put(queue, iova, len))
-				return true;
-		}
+		else if (own ? extend_and_put(queue, iova, len) : put_shared(iova, len))
+			return true;
 		if (!helped)
 			queues_.counters.helps.fetch_add(1, std::memory_order_relaxed);
 		helped = true;

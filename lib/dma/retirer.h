@@ -29,7 +29,8 @@ public:
 		bool inlined);
 	~Retirer();
 
-	// An entry of this lcore, by the cold path. False: it is the caller's, to unmap at once.
+	// An entry of this lcore, by the cold path. False: it is the caller's, to unmap at once. So is
+	// what is too long for an entry.
 	bool put(unsigned lcore, uint64_t iova, uint64_t len);
 	// Its queue is emptied, and serves another.
 	void release_lcore(unsigned lcore);
@@ -50,6 +51,8 @@ private:
 	class Helping;
 	core::RetireQueue *queue_of(unsigned lcore);
 	bool extend_and_put(core::RetireQueue &queue, uint64_t iova, uint64_t len);
+	bool put_shared(uint64_t iova, uint64_t len);
+	bool is_served() const;
 	unsigned help(unsigned lcore, core::RetireQueue &queue);
 	unsigned take_all(unsigned lcore);
 	static unsigned take(core::RetireQueue &queue, Batch &batch, uint64_t now);

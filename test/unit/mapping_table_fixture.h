@@ -33,16 +33,18 @@ public:
 			table.give_tables(tables_.take(64), 64);
 		return table.take();
 	}
-	MappingRecord *add(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir = 3)
+	MappingRecord *add(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir = 3, bool region = false)
 	{
 		MappingRecord *r = take();
 		EXPECT_NE(nullptr, r);
 		claim(iova, len);
 		LockGuard guard(table.lock());
-		r->whole = 1;
+		r->whole = !region;
+		r->region = region;
 		table.add(r, {iova, va, len, dir});
 		return r;
 	}
+	MappingRecord *add_region(uint64_t iova, uint64_t va, uint64_t len) { return add(iova, va, len, 3, true); }
 	void remove(MappingRecord *r)
 	{
 		const Mapping m = r->mapping();
