@@ -22,7 +22,7 @@ need_machine() {
 		echo "1..0 # skip ${why##*error: }" | head -n 1
 		exit 0
 	fi
-	for program in "$PROGRAMS/unmap_under_load" "$PROGRAMS/libmbuf_witness.so" \
+	for program in "$PROGRAMS/unmap_under_load" "$PROGRAMS/exposure" "$PROGRAMS/libmbuf_witness.so" \
 		"$BUILD/lib/mempool/librte_mempool_iovad.so"; do
 		[ -e "$program" ] || { echo "Bail out! $program is not there: ninja -C $BUILD proofs"; exit 1; }
 	done
