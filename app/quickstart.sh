@@ -146,7 +146,7 @@ main() {
 
 	step "what is needed"
 	if [ -n "$INSTALL" ]; then
-		install_packages "${BUILD_PACKAGES[@]}" ${TESTPMD:+dpdk}
+		install_packages "${BUILD_PACKAGES[@]}" ${TESTPMD:+dpdk-dev}
 	else
 		need_tools g++ meson ninja pkg-config ${TESTPMD:+dpdk-testpmd}
 	fi

@@ -6,6 +6,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -57,8 +58,10 @@ bool enough_huge_pages()
 
 }  // namespace
 
-EalSession::EalSession() : cpus_(wanted_cpus()), huge_pages_(enough_huge_pages())
+EalSession::EalSession(Lcores lcores) : cpus_(wanted_cpus()), huge_pages_(enough_huge_pages())
 {
+	if (lcores == Lcores::first)
+		cpus_.resize(std::min(cpus_.size(), cpus_.find_first_of(",-")));
 	std::vector<std::string> args = {"bench", "-l", cpus_, "--no-pci", "--no-telemetry",
 					 "-m", std::to_string(kMegabytes),
 					 "--log-level=lib.eal:error"};

@@ -10,7 +10,10 @@ namespace iovad::bench {
 
 class EalSession {
 public:
-	EalSession();
+	// first: the others are left to iovad's control thread.
+	enum class Lcores { all, first };
+
+	explicit EalSession(Lcores lcores = Lcores::all);
 	~EalSession();
 	EalSession(const EalSession &) = delete;
 	EalSession &operator=(const EalSession &) = delete;

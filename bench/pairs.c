@@ -52,3 +52,21 @@ int pairs_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsig
 	}
 	return failed;
 }
+
+int frees_iovad(struct iovad_domain *domain, const rte_iova_t *iovas, uint64_t len, unsigned int n)
+{
+	int failed = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		failed |= iovad_free(domain, iovas[i], len);
+	return failed;
+}
+
+int unmaps_iovad(struct iovad_domain *domain, const rte_iova_t *iovas, uint64_t len, unsigned int n)
+{
+	int failed = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		failed |= iovad_unmap(domain, iovas[i], len);
+	return failed;
+}

@@ -7,7 +7,7 @@ set -eu
 
 usage() {
 	cat <<-END
-	usage: bench/run.sh [-b build] [-o results] [-r repetitions] [-t seconds] [-f regex] [tree] [cache] [mempool]
+	usage: bench/run.sh [-b build] [-o results] [-r repetitions] [-t seconds] [-f regex] [tree] [cache] [lazy] [mempool]
 	  -b  build folder, made if absent           (build-bench)
 	  -o  folder for tree.json, ..., table.txt (<build>/bench-results)
 	  -r  repetitions of each benchmark          (9)
@@ -36,7 +36,7 @@ while getopts b:o:r:t:f:h option; do
 	esac
 done
 shift $((OPTIND - 1))
-programs=${*:-tree cache mempool}
+programs=${*:-tree cache lazy mempool}
 out=${out:-$build/bench-results}
 
 if [ -z "${IOVAD_BENCH_CPUS:-}" ]; then

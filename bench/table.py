@@ -8,6 +8,8 @@ highest. A ratio is a median divided by the median of the reference in the same 
   tree   x aug    the augmented red-black tree in the same case
   cache  x pair   one get and put of a mempool with a cache of 512
          x pool   the mempool in the same case
+  lazy   x free   a cached free of an address, in the same burst
+         x strict the same with strict unmapping
   mempool  x ring, x stack  DPDK's driver in the same case
 """
 import collections
@@ -88,6 +90,15 @@ def cache_rows(run):
             yield [case, name, spread(samples.get("ns")), ratio(median, pair), ratio(median, pool)]
 
 
+def lazy_rows(run):
+    yield ["case", "contestant", "ns", "x free", "x strict"]
+    for case, contestants in run.cases.items():
+        for name, samples in contestants.items():
+            median = run.median(case, name, "ns")
+            yield [case, name, spread(samples.get("ns")), ratio(median, run.median(case, "free", "ns")),
+                   ratio(median, run.median(case, "strict", "ns"))]
+
+
 def mempool_rows(run):
     yield ["case", "driver", "ns", "x ring", "x stack"]
     for case, drivers in run.cases.items():
@@ -100,6 +111,8 @@ def mempool_rows(run):
 def rows_of(run):
     if "iovad_isa" in run.context:
         return tree_rows(run)
+    if "backend" in run.context:
+        return lazy_rows(run)
     return mempool_rows(run) if "drivers" in run.context else cache_rows(run)
 
 
@@ -125,7 +138,7 @@ def main(paths):
         return 1
     for path in matched:
         run = Run(path)
-        facts = {k: run.context[k] for k in ("iovad_isa", "clock_ns", "lcores", "memory") if k in run.context}
+        facts = {k: run.context[k] for k in ("iovad_isa", "clock_ns", "lcores", "memory", "backend") if k in run.context}
         print(f"\n{path}: " + ", ".join(f"{k} {v}" for k, v in facts.items()) + "\n")
         show(rows_of(run))
         for error in run.errors:

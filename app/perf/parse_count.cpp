@@ -8,12 +8,12 @@
 
 namespace iovad::perf {
 
-unsigned parse_count(const char *name, std::string_view text, unsigned max)
+unsigned parse_count(const char *name, std::string_view text, unsigned max, unsigned min)
 {
 	unsigned value = 0;
 	const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-	if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > max)
-		throw UsageError(format("%s takes a number from 1 to %u, not '%.*s'", name, max,
+	if (error != std::errc() || end != text.data() + text.size() || value < min || value > max)
+		throw UsageError(format("%s takes a number from %u to %u, not '%.*s'", name, min, max,
 					static_cast<int>(text.size()), text.data()));
 	return value;
 }

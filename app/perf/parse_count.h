@@ -6,7 +6,7 @@
 
 namespace iovad::perf {
 
-// 1 to max; anything else is a UsageError that names the option.
-unsigned parse_count(const char *name, std::string_view text, unsigned max);
+// min to max; anything else is a UsageError that names the option.
+unsigned parse_count(const char *name, std::string_view text, unsigned max, unsigned min = 1);
 
 }  // namespace iovad::perf

@@ -9,25 +9,32 @@
 
 #include "eal/status_errno.h"
 #include "eal/domain_registry.h"
+#include "eal/domain_stats.h"
 #include "eal/log.h"
+#include "eal/trace_points.h"
 
 using iovad::eal::negative_errno;
 using iovad::core::Status;
 
 namespace {
 
-// A free that found nothing: in debug mode the caller is told where it stands.
+uint64_t reclaims(const iovad_domain *d) { return d->shared->state->reclaims.load(std::memory_order_relaxed); }
+
 [[gnu::noinline]] int alloc_slow(iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
 				 unsigned n)
 {
 	const unsigned lcore = rte_lcore_id();
+	const uint64_t before = reclaims(d);
 	Status status = d->core.alloc_bulk(lcore, len, limit, iovas, n);
 	// What was unmapped lazily may be what is missing.
 	if (status == Status::no_space && d->mapper && d->mapper->make_room(lcore))
 		status = d->core.alloc_bulk(lcore, len, limit, iovas, n);
+	if (reclaims(d) != before)
+		iovad::eal::trace::reclaim(d->shared->name, before + 1, negative_errno(status));
 	return negative_errno(status);
 }
 
+// A free that found nothing: in debug mode the caller is told where it stands.
 [[gnu::cold]] int bad_free(const iovad_domain *d, Status status, rte_iova_t iova, uint64_t len)
 {
 	if (status == Status::not_found && (d->shared->flags & IOVAD_DOMAIN_F_DEBUG)) {
@@ -187,4 +194,12 @@ int iovad_verify(struct iovad_domain *d, FILE *why)
 	} catch (const std::bad_alloc &) {
 		return -ENOMEM;
 	}
+}
+
+int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain_stats *out)
+{
+	if (!d || !out)
+		return -EINVAL;
+	*out = iovad::eal::read_stats(*d);
+	return 0;
 }

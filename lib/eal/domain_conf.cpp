@@ -21,6 +21,8 @@ constexpr uint64_t kDefaultGranule = 4096, kLargestGranule = uint64_t{1} << 30;
 constexpr uint64_t kDefaultLast = (uint64_t{1} << 48) - 1;  // without a backend
 constexpr uint64_t kDefaultRanges = 65536, kMostRanges = uint64_t{1} << 30;
 constexpr unsigned kDefaultCachePercent = 12, kMostCachePercent = 50;
+constexpr uint64_t kLeastAgeUs = 100, kMostAgeUs = 10'000'000, kDefaultAgeUs = 10'000;
+constexpr uint64_t kDefaultLazyBytes = uint64_t{256} << 20, kDefaultLazyGranules = 4096;
 constexpr uint32_t kKnownFlags = IOVAD_DOMAIN_F_NO_CACHE | IOVAD_DOMAIN_F_DEBUG;
 
 int bad_flags(uint32_t flags)
@@ -120,6 +122,11 @@ int check_conf(const iovad_domain_conf &conf)
 		IOVAD_LOG(ERR, "unmap_policy %d is unknown", raw(conf.unmap_policy));
 		return EINVAL;
 	}
+	if (conf.lazy_max_age_us != 0 && (conf.lazy_max_age_us < kLeastAgeUs || conf.lazy_max_age_us > kMostAgeUs)) {
+		IOVAD_LOG(ERR, "lazy_max_age_us %" PRIu64 ": must be from %" PRIu64 " to %" PRIu64 ", or 0 for %" PRIu64,
+			  conf.lazy_max_age_us, kLeastAgeUs, kMostAgeUs, kDefaultAgeUs);
+		return EINVAL;
+	}
 	if (conf.max_ranges > kMostRanges) {
 		IOVAD_LOG(ERR, "max_ranges %" PRIu64 " exceeds %" PRIu64, conf.max_ranges, kMostRanges);
 		return EINVAL;
@@ -145,6 +152,19 @@ int complete_conf(const iovad_domain_conf &conf, const dma::Info *reach, core::D
 			  "reclaimed: every request goes to the tree", conf.name);
 		out.cached = false;
 	}
+	return 0;
+}
+
+int complete_bounds(const iovad_domain_conf &conf, const core::Geometry &geometry, LazyBounds &out)
+{
+	if (conf.lazy_max_bytes != 0 && conf.lazy_max_bytes < geometry.granule) {
+		IOVAD_LOG(ERR, "lazy_max_bytes %" PRIu64 ": must be at least a granule, %" PRIu64 " bytes, or 0 for the default",
+			  conf.lazy_max_bytes, geometry.granule);
+		return EINVAL;
+	}
+	out.max_age_us = conf.lazy_max_age_us ? conf.lazy_max_age_us : kDefaultAgeUs;
+	out.max_bytes = conf.lazy_max_bytes ? conf.lazy_max_bytes
+					    : std::max(kDefaultLazyBytes, kDefaultLazyGranules * geometry.granule);
 	return 0;
 }
 

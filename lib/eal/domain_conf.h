@@ -13,6 +13,12 @@ int check_conf(const iovad_domain_conf &conf);
 // The core's configuration for a conf that was checked; reach: what the backend can address,
 // or null where there is none.
 int complete_conf(const iovad_domain_conf &conf, const dma::Info *reach, core::DomainConfig &out);
+// How far unmapping may be deferred, for a conf that was checked.
+struct LazyBounds {
+	uint64_t max_age_us, max_bytes;
+};
+// 0 or an errno, and the reason in the log.
+int complete_bounds(const iovad_domain_conf &conf, const core::Geometry &geometry, LazyBounds &out);
 int check_name(const char *name);
 
 }  // namespace iovad::eal

@@ -12,8 +12,10 @@
 #include "core/mapping_table.h"
 #include "core/retire_queue.h"
 #include "dma/mapper.h"
+#include "eal/core_upkeep.h"
+#include "eal/domain_log.h"
+#include "eal/domain_memory.h"
 #include "eal/eal_memory.h"
-#include "eal/table_memory.h"
 #include "iovad/iovad.h"
 
 static_assert(RTE_MAX_LCORE <= iovad::core::kMaxLcores && LCORE_ID_ANY == iovad::core::kNoLcore);
@@ -31,6 +33,8 @@ struct alignas(64) SharedDomain {
 	char name[IOVAD_NAME_MAX + 1];
 	uint32_t flags;
 	iovad_unmap_policy unmap_policy;
+	iovad_backend backend;
+	uint64_t lazy_max_age_us, lazy_max_bytes;
 	core::SpinLock processes_lock;
 	uint32_t processes[kMaxProcesses];  // pids of those attached, 0: free
 	core::DomainState *state;
@@ -42,7 +46,8 @@ struct alignas(64) SharedDomain {
 
 struct iovad_domain {
 	iovad_domain(const rte_memzone *zone, iovad::eal::SharedDomain *domain, uint32_t pid)
-		: core(domain->state, pid), memzone(zone), shared(domain), mappings(domain->mappings)
+		: core(domain->state, pid), memzone(zone), shared(domain), mappings(domain->mappings),
+		  log(domain->name)
 	{
 	}
 
@@ -51,11 +56,14 @@ struct iovad_domain {
 	iovad::eal::SharedDomain *shared;
 	iovad::core::MappingTable *mappings;  // null without a backend
 	void *lcore_callback = nullptr;
+	iovad::eal::DomainLog log;
 	iovad_domain *next = nullptr;  // in this process's list
 
-	// Of the process that created the domain, and with a backend.
+	// Of the process that created the domain.
+	std::unique_ptr<iovad::eal::DomainMemory> memory;
+	iovad::eal::CoreUpkeep upkeep;
+	// And with a backend.
 	int container_fd = -1;  // VFIO
-	std::unique_ptr<iovad::eal::TableMemory> tables;
 	std::unique_ptr<iovad::dma::Mapper> mapper;
 	std::unique_ptr<iovad::eal::EalMemory> eal_memory;
 };

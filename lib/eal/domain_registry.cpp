@@ -13,22 +13,27 @@
 
 #include <unistd.h>
 
+#include <rte_common.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 
 #include "core/asymmetric_fence.h"
 #include "core/clock.h"
+#include "eal/control.h"
 #include "eal/domain_backend.h"
 #include "eal/domain_conf.h"
+#include "eal/idle_cpus.h"
 #include "eal/log.h"
 #include "eal/mapping.h"
+#include "eal/telemetry.h"
+#include "eal/trace_points.h"
 
 namespace iovad::eal {
 
 namespace {
 
 std::mutex handles_mutex;
-iovad_domain *handles;  // of this process
+iovad_domain *handles;  // of this process; changed with DomainsInUse, too
 
 struct ZoneName {
 	char text[RTE_MEMZONE_NAMESIZE];
@@ -98,7 +103,7 @@ iovad_domain *find_handle(const char *name)
 	return nullptr;
 }
 
-// With handles_mutex held. Null with rte_errno; the memzone is left alone.
+// Null with rte_errno; the memzone is left alone.
 iovad_domain *open_handle(const rte_memzone *zone)
 {
 	auto *shared = static_cast<SharedDomain *>(zone->addr);
@@ -116,21 +121,34 @@ iovad_domain *open_handle(const rte_memzone *zone)
 		remove_process(*shared, pid);
 		return fail(ENOMEM);
 	}
-	d->next = handles;
-	return handles = d.release();
+	return d.release();
 }
 
-// With handles_mutex held.
+// Of a handle that is not in the list.
 void close_handle(iovad_domain *d)
 {
 	rte_lcore_callback_unregister(d->lcore_callback);
 	SharedDomain &shared = *d->shared;
+	// The tree's nodes may lie there: until the caches were given back.
+	const std::unique_ptr<DomainMemory> memory = std::move(d->memory);
+	delete d;
+	remove_process(shared, this_process());
+}
+
+// With handles_mutex held.
+void add_handle(iovad_domain *d, const DomainsInUse &)
+{
+	d->next = handles;
+	handles = d;
+}
+
+// With handles_mutex held.
+void remove_handle(iovad_domain *d, const DomainsInUse &)
+{
 	iovad_domain **link = &handles;
 	while (*link != d)
 		link = &(*link)->next;
 	*link = d->next;
-	delete d;
-	remove_process(shared, this_process());
 }
 
 const rte_memzone *reserve_memzone(const iovad_domain_conf &conf, size_t bytes)
@@ -173,15 +191,8 @@ struct Layout {
 	static constexpr int kLaterLcores = 16;  // threads that register
 };
 
-// Granules.
-uint64_t most_deferred(const iovad_domain_conf &conf, const core::Geometry &g)
-{
-	constexpr uint64_t kMostBytes = 256 << 20, kMostGranules = 4096;
-	return conf.lazy_max_bytes ? std::max<uint64_t>(g.pfn(conf.lazy_max_bytes), 1)
-				   : std::max(g.pfn(kMostBytes), kMostGranules);
-}
-
-void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const core::DomainConfig &config)
+void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const core::DomainConfig &config,
+		   const LazyBounds &bounds)
 {
 	const Layout layout(conf, config);
 	auto *base = static_cast<std::byte *>(zone->addr);
@@ -189,29 +200,23 @@ void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const
 	shared->bytes = layout.bytes;
 	shared->flags = conf.flags;
 	shared->unmap_policy = conf.unmap_policy;
+	shared->backend = conf.backend;
+	shared->lazy_max_age_us = bounds.max_age_us;
+	shared->lazy_max_bytes = bounds.max_bytes;
 	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
 	shared->state = core::DomainState::format(base + layout.state, config);
 	if (layout.records == 0)
 		return;
 	shared->mappings = core::MappingTable::format(base + layout.mappings, layout.records, config.geometry);
 	shared->retired = core::RetireQueues::format(base + layout.retired, layout.queues,
-						     most_deferred(conf, config.geometry),
-						     (conf.lazy_max_age_us ? conf.lazy_max_age_us : 10000) * core::kMicrosecond);
+						     std::max<uint64_t>(config.geometry.pfn(bounds.max_bytes), 1),
+						     bounds.max_age_us * core::kMicrosecond);
 }
 
-// Where no lcore of this process runs: threads that help with the slow work run there.
-cpu_set_t cpus_without_lcores()
+core::PageIndex::Table *take_tables(DomainMemory &memory, unsigned n)
 {
-	cpu_set_t cpus = dma::every_cpu();
-	unsigned lcore;
-	RTE_LCORE_FOREACH(lcore) {
-		const rte_cpuset_t busy = rte_lcore_cpuset(lcore);
-		for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-			if (CPU_ISSET(cpu, &busy))
-				CPU_CLR(cpu, &cpus);
-		}
-	}
-	return cpus;
+	using Table = core::PageIndex::Table;
+	return static_cast<Table *>(memory.take(n * sizeof(Table), alignof(Table)));
 }
 
 dma::Mapper::Policy policy_of(const iovad_domain_conf &conf)
@@ -221,15 +226,30 @@ dma::Mapper::Policy policy_of(const iovad_domain_conf &conf)
 	return conf.unmap_policy == IOVAD_UNMAP_LAZY ? dma::Mapper::Policy::lazy : dma::Mapper::Policy::strict;
 }
 
+// What happens where no caller is told.
+void log_trouble(DomainLog &log, dma::Trouble trouble, uint64_t iova, uint64_t len, const dma::Outcome &o)
+{
+	switch (trouble) {
+	case dma::Trouble::unmap_failed: return log.quarantined(iova, len, 1, o);
+	case dma::Trouble::still_quarantined: return log.quarantined(iova, len, dma::Quarantine::kTriesReported, o);
+	case dma::Trouble::not_mapped: return log.bad_unmap(iova, len);
+	case dma::Trouble::not_served: return log.unmapped_in_caller();
+	}
+}
+
 // What devices cannot address, and what EAL uses, is kept out of circulation first.
 int start_mapping(iovad_domain &d, const iovad_domain_conf &conf, OpenBackend open)
 try {
+	d.memory = std::make_unique<DomainMemory>(conf.socket_id);
 	if (!open.backend)
 		return 0;
-	d.tables = std::make_unique<TableMemory>(conf.socket_id);
 	d.mapper = std::make_unique<dma::Mapper>(d.core, *d.mappings, *d.shared->retired, policy_of(conf),
-						 std::move(open.backend), [tables = d.tables.get()](unsigned n) { return tables->take(n); });
+						 std::move(open.backend),
+						 [memory = d.memory.get()](unsigned n) { return take_tables(*memory, n); });
 	d.mapper->set_helpers(cpus_without_lcores());
+	d.mapper->set_report([log = &d.log](dma::Trouble trouble, uint64_t iova, uint64_t len, const dma::Outcome &o) {
+		log_trouble(*log, trouble, iova, len, o);
+	});
 	d.container_fd = open.container_fd;
 	if (const int error = refresh(d))
 		return -error;
@@ -273,6 +293,10 @@ void log_live(const iovad_domain &d, uint64_t count)
 
 }  // namespace
 
+std::mutex DomainsInUse::mutex_;
+
+iovad_domain *DomainsInUse::first() { return handles; }
+
 iovad_domain *create_domain(const iovad_domain_conf &conf)
 {
 	if (const int error = check_conf(conf))
@@ -288,13 +312,16 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	core::DomainConfig config;
 	if (const int error = complete_conf(conf, open.backend ? &open.info : nullptr, config))
 		return fail(error);
+	LazyBounds bounds;
+	if (const int error = complete_bounds(conf, config.geometry, bounds))
+		return fail(error);
 	std::lock_guard guard(handles_mutex);
 	if (overlaps(conf, config.geometry, open.container_fd))
 		return fail(EEXIST);
 	const rte_memzone *zone = reserve_memzone(conf, Layout(conf, config).bytes);
 	if (!zone)
 		return nullptr;
-	format_domain(zone, conf, config);
+	format_domain(zone, conf, config, bounds);
 	iovad_domain *d = open_handle(zone);
 	int error = d ? start_mapping(*d, conf, std::move(open)) : rte_errno;
 	if (error != 0) {
@@ -303,6 +330,8 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 		rte_memzone_free(zone);
 		return fail(error);
 	}
+	add_handle(d, DomainsInUse());
+	control_hurry();
 	SharedDomain *shared = d->shared;
 	// Release: a secondary that sees the magic sees the domain behind it.
 	std::atomic_ref(shared->magic).store(SharedDomain::kMagic, std::memory_order_release);
@@ -310,6 +339,7 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	IOVAD_LOG(INFO, "%s: 0x%" PRIx64 " - 0x%" PRIx64 ", granule %" PRIu64 ", %" PRIu64 " KiB, %s tree code, backend %s",
 		  conf.name, g.first_byte(), g.last_byte(), g.granule, shared->bytes >> 10,
 		  core::isa_name(core::current_isa()), d->mapper ? d->mapper->backend().name() : "none");
+	trace::domain_create(conf.name, g.first_byte(), g.last_byte());
 	return d;
 }
 
@@ -339,13 +369,17 @@ iovad_domain *lookup_domain(const char *name)
 			  name);
 		return fail(EPROTO);
 	}
-	return open_handle(zone);
+	iovad_domain *d = open_handle(zone);
+	if (d)
+		add_handle(d, DomainsInUse());
+	return d;
 }
 
 int destroy_domain(iovad_domain *d)
 {
 	std::lock_guard guard(handles_mutex);
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		remove_handle(d, DomainsInUse());
 		close_handle(d);
 		return 0;
 	}
@@ -355,6 +389,8 @@ int destroy_domain(iovad_domain *d)
 	}
 	if (d->mapper)
 		d->mapper->drain(rte_lcore_id());
+	// A pass may have addresses in hand, which would look as if they were live.
+	const DomainsInUse no_pass;
 	d->core.reclaim();
 	const core::AddressSpace::Totals totals = d->core.space().totals();
 	if (totals.live_ranges != 0) {
@@ -364,7 +400,9 @@ int destroy_domain(iovad_domain *d)
 	if (totals.bad_frees != 0)
 		IOVAD_LOG(WARNING, "%s: %" PRIu64 " frees of what was not live; IOVAD_DOMAIN_F_DEBUG finds where",
 			  d->shared->name, totals.bad_frees);
+	trace::domain_destroy(d->shared->name);
 	const rte_memzone *zone = d->memzone;
+	remove_handle(d, no_pass);
 	close_handle(d);
 	// A lookup that races with this sees a zone that is no domain.
 	std::atomic_ref(static_cast<SharedDomain *>(zone->addr)->magic).store(0, std::memory_order_relaxed);
@@ -372,4 +410,23 @@ int destroy_domain(iovad_domain *d)
 	return 0;
 }
 
+void for_each_domain(const UseDomain &use)
+{
+	std::lock_guard guard(handles_mutex);
+	for (iovad_domain *d = handles; d; d = d->next)
+		use(*d);
+}
+
+bool with_domain(const char *name, const UseDomain &use)
+{
+	std::lock_guard guard(handles_mutex);
+	iovad_domain *d = find_handle(name);
+	if (d)
+		use(*d);
+	return d != nullptr;
+}
+
 }  // namespace iovad::eal
+
+// Here, and not beside the commands: from a static library only what is called comes along.
+RTE_INIT(iovad_telemetry) { iovad::eal::register_telemetry(); }

@@ -2,7 +2,11 @@
 // What differs among the versions of DPDK that iovad builds with.
 #pragma once
 
+#include <cstdint>
+
 #include <rte_config.h>
+#include <rte_telemetry.h>
+#include <rte_version.h>
 
 namespace iovad::eal {
 
@@ -14,6 +18,23 @@ inline constexpr bool kMbufsHoldIova = RTE_IOVA_IN_MBUF;
 inline constexpr bool kMbufsHoldIova = RTE_IOVA_AS_PA;
 #else
 inline constexpr bool kMbufsHoldIova = false;
+#endif
+
+// Telemetry says uint since 23.03 where it said u64.
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+inline constexpr rte_tel_value_type kTelemetryUint = RTE_TEL_UINT_VAL;
+inline int add_uint(rte_tel_data *dict, const char *name, uint64_t value)
+{
+	return rte_tel_data_add_dict_uint(dict, name, value);
+}
+inline int add_uint(rte_tel_data *array, uint64_t value) { return rte_tel_data_add_array_uint(array, value); }
+#else
+inline constexpr rte_tel_value_type kTelemetryUint = RTE_TEL_U64_VAL;
+inline int add_uint(rte_tel_data *dict, const char *name, uint64_t value)
+{
+	return rte_tel_data_add_dict_u64(dict, name, value);
+}
+inline int add_uint(rte_tel_data *array, uint64_t value) { return rte_tel_data_add_array_u64(array, value); }
 #endif
 
 }  // namespace iovad::eal

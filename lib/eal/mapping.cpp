@@ -3,26 +3,23 @@
 
 #include <cerrno>
 #include <cinttypes>
-#include <cstdio>
 #include <new>
 
 #include "dma/prefault.h"
 #include "eal/log.h"
 #include "eal/outcome_log.h"
 #include "eal/status_errno.h"
+#include "eal/trace_points.h"
 
 namespace iovad::eal {
 
 namespace {
 
 // A failure of the backend's is worth a line; that nothing fits is for the caller to say.
-int result(const iovad_domain &d, const char *what, uint64_t address, uint64_t len, const dma::Outcome &o)
+int result(iovad_domain &d, const char *what, uint64_t address, uint64_t len, const dma::Outcome &o)
 {
-	if (*o.advice) {
-		char text[96];
-		std::snprintf(text, sizeof text, "cannot %s 0x%" PRIx64 ", %" PRIu64 " bytes", what, address, len);
-		log_outcome(d.shared->name, text, o);
-	}
+	if (*o.advice)
+		d.log.backend_failed(what, address, len, o);
 	return negative_errno(o.status);
 }
 
@@ -44,7 +41,10 @@ uint64_t number(const void *va) { return reinterpret_cast<uint64_t>(va); }
 int map(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova)
 {
 	return with_mapper(d, [&](dma::Mapper &mapper) {
-		return result(d, "map", number(va), len, mapper.map(rte_lcore_id(), va, len, limit, dir, iova));
+		const int error = result(d, "map", number(va), len,
+					 mapper.map(rte_lcore_id(), va, len, limit, dir, iova));
+		trace::map(d.shared->name, va, len, error ? RTE_BAD_IOVA : iova, error);
+		return error;
 	});
 }
 
@@ -52,8 +52,11 @@ int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len, iovad_unmap_policy pol
 {
 	return with_mapper(d, [&](dma::Mapper &mapper) {
 		const unsigned lcore = rte_lcore_id();
-		return result(d, "unmap", iova, len, policy == IOVAD_UNMAP_LAZY ? mapper.unmap_lazy(lcore, iova, len)
-										: mapper.unmap(lcore, iova, len));
+		const int error = result(d, "unmap", iova, len,
+					 policy == IOVAD_UNMAP_LAZY ? mapper.unmap_lazy(lcore, iova, len)
+								    : mapper.unmap(lcore, iova, len));
+		trace::unmap(d.shared->name, iova, len, error);
+		return error;
 	});
 }
 
@@ -63,15 +66,19 @@ int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t
 	return with_mapper(d, [&](dma::Mapper &mapper) {
 		if (const int error = refresh(d))
 			return error;
-		return result(d, "add the region", number(va), len,
-			      mapper.add_region(va, len, limit, dir, iova, installer));
+		const int error = result(d, "add the region", number(va), len,
+					 mapper.add_region(va, len, limit, dir, iova, installer));
+		trace::region_add(d.shared->name, va, len, error ? RTE_BAD_IOVA : iova, error);
+		return error;
 	});
 }
 
 int remove_region(iovad_domain &d, void *va, uint64_t len)
 {
 	return with_mapper(d, [&](dma::Mapper &mapper) {
-		return result(d, "remove the region", number(va), len, mapper.remove_region(va, len));
+		const int error = result(d, "remove the region", number(va), len, mapper.remove_region(va, len));
+		trace::region_remove(d.shared->name, va, len, error);
+		return error;
 	});
 }
 
@@ -84,6 +91,13 @@ int refresh(iovad_domain &d)
 			IOVAD_LOG(ERR, "%s: 0x%" PRIx64 " - 0x%" PRIx64 " is in use", d.shared->name, used.first, used.last);
 		return o.ok() ? 0 : -log_outcome(d.shared->name, "cannot take up what devices can address", o);
 	});
+}
+
+int flush(iovad_domain &d)
+{
+	if (!d.mappings)
+		return 0;
+	return with_mapper(d, [](dma::Mapper &mapper) { return mapper.drain(rte_lcore_id()).ok() ? 0 : -EIO; });
 }
 
 // Not part of refresh(), which add_region() calls: it takes EAL's lock of its memory, and

@@ -13,6 +13,8 @@ int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t
 	       dma::Installer installer = dma::Installer::us);
 int remove_region(iovad_domain &d, void *va, uint64_t len);
 int refresh(iovad_domain &d);
+// Nothing that was unmapped before is deferred when it returns. See iovad_control.h.
+int flush(iovad_domain &d);
 // And EAL's memory.
 int refresh_all(iovad_domain &d);
 

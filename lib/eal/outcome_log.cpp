@@ -8,11 +8,11 @@
 
 namespace iovad::eal {
 
-int log_outcome(const char *domain, const char *what, const dma::Outcome &o)
+int log_outcome(const char *domain, const char *what, const dma::Outcome &o, uint32_t level)
 {
 	const int error = -negative_errno(o.status);
-	IOVAD_LOG(ERR, "%s: %s (%s)%s%s", domain, what, rte_strerror(o.error ? o.error : error),
-		  *o.advice ? ": " : "", o.advice);
+	rte_log(level, static_cast<uint32_t>(iovad_logtype), "IOVAD: %s: %s (%s)%s%s\n", domain, what,
+		rte_strerror(o.error ? o.error : error), *o.advice ? ": " : "", o.advice);
 	return error;
 }
 

@@ -152,6 +152,25 @@ TEST(BadConf, FlagsPolicyAndShares)
 }
 
 // As a C caller can do it: the value is none of the enumeration.
+TEST(BadConf, BoundsOfLazyUnmapping)
+{
+	for (const uint64_t age : {uint64_t{1}, uint64_t{99}, uint64_t{10'000'001}, ~uint64_t{0}})
+		expect_not_created(EINVAL, [=](auto &c) { c.lazy_max_age_us = age; });
+	for (const uint64_t age : {100, 10'000'000}) {
+		iovad_domain_conf conf = conf_of_pages(64);
+		conf.lazy_max_age_us = age;
+		TestDomain d(conf);
+	}
+	for (const uint64_t bytes : {uint64_t{1}, 2 * kPage - 1})
+		expect_not_created(EINVAL, [=](auto &c) {
+			c.granule = 2 * kPage;
+			c.lazy_max_bytes = bytes;
+		});
+	iovad_domain_conf conf = conf_of_pages(64);
+	conf.lazy_max_bytes = kPage;
+	TestDomain d(conf);
+}
+
 TEST(BadConf, UnknownUnmapPolicy)
 {
 	expect_not_created(EINVAL, [](auto &c) {

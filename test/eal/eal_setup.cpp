@@ -36,12 +36,14 @@ const char *given_arguments() { return std::getenv("IOVAD_TEST_EAL_ARGS"); }
 
 std::vector<std::string> arguments_for(test_eal_role role, const std::string &prefix)
 {
-	std::vector<std::string> out = {"--no-telemetry", "--log-level=lib.eal:error", lcores()};
+	std::vector<std::string> out = {"--log-level=lib.eal:error", lcores()};
+	if (role != TEST_EAL_TELEMETRY)
+		out.push_back("--no-telemetry");
 	const char *given = given_arguments();
 	std::istringstream words(given ? given : "--no-huge -m512 --no-pci");
 	for (std::string word; words >> word;)
 		out.push_back(word);
-	if (role != TEST_EAL_PRIVATE)
+	if (role == TEST_EAL_PRIMARY || role == TEST_EAL_SECONDARY)
 		out.push_back("--file-prefix=" + prefix);
 	else  // the one does not go with --no-huge, the other leaves pages in the --huge-dir
 		out.push_back(given ? "--in-memory" : "--no-shconf");

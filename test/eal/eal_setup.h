@@ -13,6 +13,7 @@ extern "C" {
 
 enum test_eal_role {
 	TEST_EAL_PRIVATE,    /* memory of this process alone, which leaves no file behind */
+	TEST_EAL_TELEMETRY,  /* the same, with a telemetry socket in RUNTIME_DIRECTORY */
 	TEST_EAL_PRIMARY,    /* memory that secondaries can map */
 	TEST_EAL_SECONDARY,
 };
@@ -23,7 +24,7 @@ enum test_eal_role {
 /* Whether there is memory that processes can share. */
 int test_eal_can_share(void);
 
-/* prefix names what processes share; ignored where the role is TEST_EAL_PRIVATE.
+/* prefix names what processes share; ignored where memory is private.
  * 0, or a negative errno. */
 int test_eal_start(const char *program, enum test_eal_role role, const char *prefix);
 

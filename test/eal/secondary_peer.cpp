@@ -20,6 +20,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "iovad/iovad_control.h"
 #include "iovad/iovad_dma.h"
 
 namespace iovad::test {
@@ -71,6 +72,15 @@ public:
 			return std::to_string(fill(a, b));
 		if (verb == "detach")
 			return std::to_string(iovad_domain_destroy(d_));
+		if (verb == "flush")
+			return std::to_string(iovad_flush(d_));
+		uint32_t service = 0;
+		if (verb == "control_thread")
+			return std::to_string(iovad_control_thread_start());
+		if (verb == "control_service")
+			return std::to_string(iovad_control_service(&service));
+		if (verb == "control_poll")
+			return std::to_string(iovad_control_poll());
 		if (verb == "verify")
 			return std::to_string(iovad_verify(d_, stderr));
 		return std::to_string(-ENOSYS);

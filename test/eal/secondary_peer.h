@@ -4,7 +4,8 @@
 //   lookup NAME       create NAME       alloc LEN LIMIT   free IOVA LEN
 //   fill LEN COUNT    detach            verify            refresh
 //   map VA LEN        unmap IOVA LEN    region VA LEN     unregion VA LEN
-//   va2iova VA LEN    iova2va IOVA LEN
+//   va2iova VA LEN    iova2va IOVA LEN  flush
+//   control_thread    control_service   control_poll
 //   mbufs POOL COUNT  hold POOL COUNT   send POOL COUNT
 //
 // The last three take mbufs out of a pool, check their addresses, and give them back, keep

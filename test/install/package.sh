@@ -86,6 +86,9 @@ testpmd_loads_plugin() {
 	grep -q '^  0x.* live  -> 0x' "$WORK/testpmd"
 }
 
+# By its link in bin, from where it finds its modules.
+top_starts() { "$(find "$WORK/root" -name iovad-top)" --help; }
+
 example >"$WORK/example.c"
 check "meson install into a DESTDIR" meson install -C "$BUILD" --no-rebuild --destdir "$WORK/root"
 move_package
@@ -106,6 +109,7 @@ check "it runs with the static library" "$WORK/static" "${EAL[@]}"
 check "README's example builds as C++17" build_cxx
 check "it runs as C++" run_shared cxx
 check "the mempool driver is installed beside the library" plugin_is_beside_library
+check "iovad-top is installed, and starts" top_starts
 if command -v dpdk-testpmd >/dev/null; then
 	check "testpmd loads it by its name" testpmd_loads_plugin
 else

@@ -2,10 +2,12 @@
 // Stands in for the library where iovad-perf's own checks are on trial: an allocator that does what
 // it should until IOVAD_TEST_FAULT tells it otherwise. A check that never fires proves nothing.
 
-// iovad_alloc() and iovad_free() are iovad.h's, compiled here for builds that do not inline them.
+// iovad_alloc(), iovad_free() and iovad_unmap() are the headers', compiled here for builds that do not
+// inline them.
 #define IOVAD_INLINE
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -16,25 +18,33 @@
 
 #include <rte_errno.h>
 
-#include <iovad/iovad.h>
+#include <iovad/iovad_control.h>
+#include <iovad/iovad_dma.h>
+
+struct Live {
+	uint64_t end;
+	char *va;
+};
 
 struct iovad_domain {
-	iovad_hot_domain hot = {};  // nothing is cached, so that all calls come here
+	iovad_hot_domain hot = {};  // nothing is cached or deferred, so that all calls come here
+	iovad_hot_retire_queue closed = {};
+	uint64_t last;
 	std::mutex mutex;
-	std::map<uint64_t, uint64_t> live;  // start -> end
-	uint64_t calls = 0;
+	std::map<uint64_t, Live> live;  // by start
+	uint64_t calls = 0, unmapped = 0;
 	std::string fault;
 };
 
 namespace {
 
-constexpr uint64_t kEvery = 10000;  // calls between two faults
+constexpr uint64_t kEvery = 9999;  // calls between two faults: odd, where calls of two kinds take turns
 
 // The highest naturally aligned place below limit.
 bool place(const iovad_domain &d, uint64_t len, uint64_t limit, uint64_t &start)
 {
 	start = (limit + 1 - len) / len * len;
-	for (auto it = d.live.rbegin(); it != d.live.rend() && it->second > start; ++it) {
+	for (auto it = d.live.rbegin(); it != d.live.rend() && it->second.end > start; ++it) {
 		if (it->first >= start + len)
 			continue;
 		if (it->first < 2 * len)
@@ -42,6 +52,29 @@ bool place(const iovad_domain &d, uint64_t len, uint64_t limit, uint64_t &start)
 		start = (it->first - len) / len * len;
 	}
 	return true;
+}
+
+int take(iovad_domain *d, uint64_t len, uint64_t limit, char *va, rte_iova_t *iova)
+{
+	const std::lock_guard guard(d->mutex);
+	len = std::bit_ceil(len);
+	uint64_t start = 0;
+	const bool now = ++d->calls % kEvery == 0;
+	if (now && d->fault == "hang")
+		pause();
+	if ((now && d->fault == "nospace") || !place(*d, len, std::min(limit, d->last), start))
+		return -ENOSPC;
+	d->live.emplace(start, Live{start + len, va});
+	*iova = start;
+	if (now && d->fault == "overlap")
+		*iova = d->live.rbegin()->second.end / len * len - len;
+	if (now && d->fault == "range")
+		*iova = uint64_t(1) << 40;
+	if (now && d->fault == "align")
+		*iova = start + 512;
+	if (now && d->fault == "astray")
+		d->live[start].va += 4096;
+	return 0;
 }
 
 }  // namespace
@@ -53,7 +86,7 @@ int iovad_domain_conf_init(iovad_domain_conf *conf)
 	return 0;
 }
 
-iovad_domain *iovad_domain_create(const iovad_domain_conf *)
+iovad_domain *iovad_domain_create(const iovad_domain_conf *conf)
 {
 	const char *fault = getenv("IOVAD_TEST_FAULT");
 	if (fault != nullptr && fault == std::string("create")) {
@@ -61,6 +94,9 @@ iovad_domain *iovad_domain_create(const iovad_domain_conf *)
 		return nullptr;
 	}
 	auto *d = new iovad_domain;
+	d->last = conf->iova_last;
+	for (iovad_hot_lcore &lcore : d->hot.lcore)
+		lcore.retired = &d->closed;
 	d->fault = fault == nullptr ? "" : fault;
 	return d;
 }
@@ -75,23 +111,7 @@ int iovad_domain_destroy(iovad_domain *d)
 
 int iovad_alloc_other(iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iova)
 {
-	const std::lock_guard guard(d->mutex);
-	len = std::bit_ceil(len);
-	uint64_t start = 0;
-	const bool now = ++d->calls % kEvery == 0;
-	if (now && d->fault == "hang")
-		pause();
-	if ((now && d->fault == "nospace") || !place(*d, len, limit, start))
-		return -ENOSPC;
-	d->live.emplace(start, start + len);
-	*iova = start;
-	if (now && d->fault == "overlap")
-		*iova = d->live.rbegin()->second / len * len - len;
-	if (now && d->fault == "range")
-		*iova = uint64_t(1) << 40;
-	if (now && d->fault == "align")
-		*iova = start + 512;
-	return 0;
+	return take(d, len, limit, nullptr, iova);
 }
 
 int iovad_free_other(iovad_domain *d, rte_iova_t iova, uint64_t)
@@ -102,6 +122,55 @@ int iovad_free_other(iovad_domain *d, rte_iova_t iova, uint64_t)
 	if (d->calls % kEvery == 0 && d->fault == "free")
 		return -ENOENT;
 	d->live.erase(iova);
+	return 0;
+}
+
+int iovad_map(iovad_domain *d, void *va, uint64_t len, uint64_t limit, uint32_t, rte_iova_t *iova)
+{
+	return take(d, (len + 4095) / 4096 * 4096, limit, static_cast<char *>(va), iova);
+}
+
+int iovad_unmap_other(iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	const int status = iovad_free_other(d, iova, len);
+	d->unmapped += status == 0;
+	return status;
+}
+
+void *iovad_iova2va(iovad_domain *d, rte_iova_t iova, uint64_t)
+{
+	const std::lock_guard guard(d->mutex);
+	const auto it = d->live.upper_bound(iova);
+	return it == d->live.begin() ? nullptr : std::prev(it)->second.va + (iova - std::prev(it)->first);
+}
+
+rte_iova_t iovad_va2iova(iovad_domain *, const void *, uint64_t)
+{
+	return RTE_BAD_IOVA;
+}
+
+int iovad_region_add(iovad_domain *d, void *, uint64_t, uint64_t, uint32_t, rte_iova_t *)
+{
+	return d->fault == "region" ? -ENOSPC : 0;
+}
+
+int iovad_region_remove(iovad_domain *, void *, uint64_t)
+{
+	return 0;
+}
+
+int iovad_flush(iovad_domain *d)
+{
+	return d->fault == "flush" ? -EIO : 0;
+}
+
+int iovad_control_thread_start()
+{
+	return 0;
+}
+
+int iovad_control_thread_stop()
+{
 	return 0;
 }
 
@@ -117,5 +186,7 @@ int iovad_domain_stats_get(iovad_domain *d, iovad_domain_stats *out)
 {
 	*out = {};
 	out->live_ranges = d->live.size() + (d->fault == "count" ? 1 : 0);
+	out->unmapped_ranges = d->unmapped + (d->fault == "unmapped" ? 1 : 0);
+	out->deferred_peak_bytes = d->fault == "peak" ? UINT64_MAX : 0;
 	return 0;
 }

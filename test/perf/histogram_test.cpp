@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "replay/histogram.h"
+#include "measure/histogram.h"
 
 #include <gtest/gtest.h>
 

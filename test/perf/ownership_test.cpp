@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "replay/ownership.h"
+#include "measure/ownership.h"
 
 #include <gtest/gtest.h>
 

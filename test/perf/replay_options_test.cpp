@@ -43,7 +43,8 @@ TEST(ReplayOptionsTest, HasDefaults)
 {
 	const ReplayOptions options = parsed({"trace"});
 	EXPECT_EQ("trace", options.file);
-	EXPECT_TRUE(options.cached);
+	EXPECT_EQ(Engine::cached, options.engine);
+	EXPECT_FALSE(options.pace);
 	EXPECT_EQ(0u, options.lcores);
 	EXPECT_EQ(1u, options.repeat);
 	EXPECT_TRUE(options.json.empty() && options.svg.empty());
@@ -53,13 +54,22 @@ TEST(ReplayOptionsTest, HasDefaults)
 TEST(ReplayOptionsTest, TakesAllInAnyOrder)
 {
 	const ReplayOptions options = parsed({"--engine=tree", "--lcores", "3", "trace", "--json", "j",
-					      "--svg", "s", "--repeat", "7"});
+					      "--svg", "s", "--pace", "--repeat", "7"});
 	EXPECT_EQ("trace", options.file);
-	EXPECT_FALSE(options.cached);
+	EXPECT_EQ(Engine::tree, options.engine);
+	EXPECT_TRUE(options.pace);
 	EXPECT_EQ(3u, options.lcores);
 	EXPECT_EQ(7u, options.repeat);
 	EXPECT_EQ("j", options.json);
 	EXPECT_EQ("s", options.svg);
+}
+
+TEST(ReplayOptionsTest, KnowsItsEngines)
+{
+	for (const Engine engine : {Engine::cached, Engine::tree, Engine::strict, Engine::lazy})
+		EXPECT_EQ(engine, parsed({"a", "--engine", name_of(engine)}).engine);
+	EXPECT_FALSE(maps_memory(Engine::cached) || maps_memory(Engine::tree));
+	EXPECT_TRUE(maps_memory(Engine::strict) && maps_memory(Engine::lazy));
 }
 
 TEST(ReplayOptionsTest, HelpNeedsNoTrace)
@@ -75,7 +85,8 @@ TEST(ReplayOptionsTest, RefusesMistakes)
 	EXPECT_EQ("replay does not know '--frob'; see 'iovad-perf -- replay --help'",
 		  error_of({"a", "--frob"}));
 	EXPECT_EQ("--json needs a value", error_of({"a", "--json"}));
-	EXPECT_EQ("--engine takes 'cached' or 'tree', not 'slow'", error_of({"a", "--engine", "slow"}));
+	EXPECT_EQ("--engine takes 'cached', 'tree', 'strict' or 'lazy', not 'slow'",
+		  error_of({"a", "--engine", "slow"}));
 	for (const char *number : {"0", "-1", "x", "2x", "", " 2", "99999999999", "1025"})
 		EXPECT_EQ(std::string("--lcores takes a number from 1 to 1024, not '") + number + "'",
 			  error_of({"a", "--lcores", number}));

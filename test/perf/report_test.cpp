@@ -3,26 +3,16 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
+#include "printed.h"
 #include "replay/raster.h"
 #include "report/svg_canvas.h"
+#include "report/table.h"
 #include "text.h"
 
 namespace iovad::perf {
 namespace {
 
-template <typename Write> std::string printed(Write write)
-{
-	char *text = nullptr;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	write(out);
-	fclose(out);
-	const std::string result(text, size);
-	free(text);
-	return result;
-}
+using test::printed;
 
 TEST(ReportTest, SpreadIsMedianAndExtremes)
 {
@@ -110,6 +100,50 @@ TEST(ReportTest, TableSaysWhatFailed)
 	const std::string table = printed([&](FILE *out) { write_table(out, report); });
 	EXPECT_EQ(0u, table.find("replay of trace.xz:")) << table;
 	EXPECT_NE(std::string::npos, table.find("No space left on device")) << table;
+}
+
+TEST(ReportTest, TellsOfTheBackendWhereMemoryWasMapped)
+{
+	Report report;
+	EXPECT_EQ(std::string::npos, printed([&](FILE *out) { write_json(out, report); }).find("unmaps_per_range"));
+	EXPECT_EQ(std::string::npos, printed([&](FILE *out) { write_table(out, report); }).find("Backend"));
+	report.backend.emplace();
+	report.backend->stats.backend_unmaps = 5;
+	report.backend->stats.unmapped_ranges = 200;
+	const std::string json = printed([&](FILE *out) { write_json(out, report); });
+	EXPECT_NE(std::string::npos, json.find("\"unmaps_per_range\": 0.025,")) << json;
+	const std::string table = printed([&](FILE *out) { write_table(out, report); });
+	EXPECT_NE(std::string::npos, table.find("calls for 200 ranges: 1/40.0 for each")) << table;
+}
+
+TEST(BackendUseTest, EachBrokenPromiseCounts)
+{
+	BackendUse use;
+	use.stats.unmapped_ranges = 7;
+	EXPECT_EQ(0u, use.broken(7));
+	EXPECT_EQ(1u, use.broken(8));
+	for (uint64_t *fault : {&use.stats.deferred_ranges, &use.stats.bad_unmaps, &use.stats.quarantined_ranges,
+				&use.stats.backend_errors}) {
+		*fault = 1;
+		EXPECT_EQ(1u, use.broken(7));
+		*fault = 0;
+	}
+	use.stats.deferred_peak_bytes = use.bounds.max_bytes;
+	EXPECT_EQ(0u, use.broken(7));
+	use.stats.deferred_peak_bytes++;
+	EXPECT_EQ(1u, use.broken(7));
+	use.stats.deferred_peak_bytes = 0;
+	use.stats.deferred_peak_us = 2 * use.bounds.max_age_us;
+	EXPECT_EQ(0u, use.broken(7));
+}
+
+TEST(TableTest, Shares)
+{
+	EXPECT_EQ("1/40.0", one_in(0.025));
+	EXPECT_EQ("1", one_in(1));
+	EXPECT_EQ("0.531", one_in(0.5312));
+	EXPECT_EQ("0", one_in(0));
+	EXPECT_EQ("0, 2", listed({0, 2}));
 }
 
 TEST(RasterTest, SharesAreAreas)

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "tree_fixture.h"
@@ -205,7 +206,7 @@ TEST(RangeTreeTest, VerifySeesDamage)
 	ASSERT_TRUE(t.tree.verify(nullptr));
 	unsigned seen = 0, places = 0;
 	// The nodes in use are the first ones of the pool: flip what lies in some of them.
-	for (NodeRef ref = 0; ref < t.pool.used(); ++ref) {
+	for (NodeRef ref = 0; std::cmp_less(ref, t.pool.used()); ++ref) {
 		for (const size_t offset : {size_t{0}, size_t{8}, size_t{196}, size_t{292}}) {
 			auto *byte = reinterpret_cast<unsigned char *>(&t.pool.leaf(ref)) + offset;
 			*byte ^= 0x20;

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "replay/replay.h"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <limits>
 
 #include <rte_cycles.h>
-#include <rte_launch.h>
-#include <rte_lcore.h>
-#include <rte_pause.h>
 
-#include "errors.h"
-#include "text.h"
-#include "replay/watchdog.h"
+#include "measure/lcores.h"
+#include "measure/spin.h"
 
 namespace iovad::perf {
 namespace {
@@ -26,14 +17,7 @@ namespace {
 constexpr uint64_t kNothing = 1;  // no address: not a multiple of the granule
 constexpr size_t kCacheLine = 64;
 constexpr size_t kMaxFindings = 8;  // kept of one worker and run; a broken allocator has thousands
-// Of no call coming to an end; far more than the pauses of a loaded machine.
-constexpr std::chrono::seconds kPatience{20};
 constexpr uint32_t kDone = std::numeric_limits<uint32_t>::max();
-
-uint64_t whole_granules(uint64_t size)
-{
-	return (size + kGranule - 1) / kGranule * kGranule;
-}
 
 bool in_domain(uint64_t iova, uint64_t len)
 {
@@ -66,20 +50,12 @@ public:
 
 	void run() noexcept
 	{
-		// All start together, or the first would be measured alone. Relaxed: what the others do
-		// is ordered by what they publish.
-		replay_.arrived_.fetch_add(1, std::memory_order_relaxed);
-		const auto all_here = [&] {
-			return replay_.arrived_.load(std::memory_order_relaxed) ==
-			       replay_.workers_.size();
-		};
-		wait(all_here);
-		waited_ticks_ = 0;
-
 		begin_tick_ = rte_rdtsc();
 		for (size_t i = 0; i < calls_.size(); i++) {
 			const Call &call = calls_[i];
 			wait_for_window(call.position);
+			if (replay_.paced_)
+				wait_until(call.position);
 			if (call.is_free)
 				free(call);
 			else
@@ -116,6 +92,9 @@ public:
 	// Of the call it is at; kDone when it has made all of them. Called while it runs.
 	uint32_t position() const { return position_.load(std::memory_order_relaxed); }
 
+	// Changes as long as calls are made, or their time has not come.
+	uint64_t progress() const { return position() + waits_.load(std::memory_order_relaxed); }
+
 private:
 	struct Call {
 		uint32_t position;  // in Plan::ops
@@ -125,10 +104,10 @@ private:
 
 	void alloc(const Call &call)
 	{
-		const uint64_t len = len_of(call.slot);
+		const uint64_t len = replay_.target_.len_of(call.slot);
 		rte_iova_t iova = 0;
 		const uint64_t before = rte_rdtsc();
-		const int status = iovad_alloc(replay_.domain_, len, kLastIova, &iova);
+		const int status = replay_.target_.take(call.slot, len, iova);
 		const uint64_t after = rte_rdtsc();
 
 		auto &published = replay_.published_[call.slot];
@@ -157,14 +136,14 @@ private:
 		wait(allocated);
 		if (iova == kNothing)
 			return;
-		const uint64_t len = len_of(call.slot);
+		const uint64_t len = replay_.target_.len_of(call.slot);
 		if (in_domain(iova, len))
 			replay_.ownership_.release(iova, len, call.slot);
 		// Relaxed: only free_rest() looks, after all have ended.
 		published.store(kNothing, std::memory_order_relaxed);
 
 		const uint64_t before = rte_rdtsc();
-		const int status = iovad_free(replay_.domain_, iova, len);
+		const int status = replay_.target_.give_back(iova, len);
 		const uint64_t after = rte_rdtsc();
 		if (status != 0)
 			failed(failed_frees_, status);
@@ -173,8 +152,6 @@ private:
 		replay_.records_[call.slot].free_tick = before;
 	}
 
-	uint64_t len_of(uint32_t slot) const { return whole_granules(replay_.plan_.slots[slot].size); }
-
 	// False where the range lies outside the domain, and so can be neither marked nor drawn.
 	bool judge(uint32_t slot, uint64_t iova, uint64_t len)
 	{
@@ -182,7 +159,8 @@ private:
 			found({FindingKind::out_of_range, slot, slot, iova});
 			return false;
 		}
-		if (iova % std::bit_ceil(len) != 0)
+		// iovad_map() promises no alignment beyond the granule's.
+		if (!replay_.target_.maps() && iova % std::bit_ceil(len) != 0)
 			found({FindingKind::misaligned, slot, slot, iova});
 		const uint32_t other = replay_.ownership_.claim(iova, len, slot);
 		if (other != Ownership::kNobody)
@@ -217,17 +195,23 @@ private:
 		});
 	}
 
+	void wait_until(uint32_t position)
+	{
+		const uint64_t ns = replay_.plan_.ops[position].time_ns;
+		const uint64_t due = replay_.epoch_tick_ +
+				     static_cast<uint64_t>(double(ns) * 1e-9 * double(rte_get_tsc_hz()));
+		wait([&] {
+			waits_.fetch_add(1, std::memory_order_relaxed);
+			return rte_rdtsc() >= due;
+		});
+	}
+
 	template <typename Ready> void wait(Ready ready)
 	{
 		if (ready())
 			return;
 		const uint64_t start = rte_rdtsc();
-		for (unsigned spins = 1; !ready(); spins++) {
-			rte_pause();
-			// With fewer cores than lcores the one waited for needs this core.
-			if (spins % 1024 == 0)
-				sched_yield();
-		}
+		spin_until(ready);
 		waited_ticks_ += rte_rdtsc() - start;
 	}
 
@@ -243,11 +227,12 @@ private:
 	std::vector<Finding> findings_;
 	// The next call's position. Alone on its line: the others read it while the rest is written.
 	alignas(kCacheLine) std::atomic<uint32_t> position_ = 0;
+	std::atomic<uint64_t> waits_ = 0;
 };
 
-Replay::Replay(const Plan &plan, iovad_domain *domain, const std::vector<unsigned> &lcores)
-	: plan_(plan), domain_(domain), lcores_(lcores), ownership_(kFirstIova, kLastIova, kGranule),
-	  published_(plan.slots.size()), records_(plan.slots.size())
+Replay::Replay(const Plan &plan, const Target &target, const std::vector<unsigned> &lcores, bool paced)
+	: plan_(plan), target_(target), lcores_(lcores), ownership_(kFirstIova, kLastIova, kGranule),
+	  published_(plan.slots.size()), records_(plan.slots.size()), paced_(paced)
 {
 	for (size_t i = 0; i < lcores.size(); i++)
 		workers_.push_back(std::make_unique<Worker>(*this, static_cast<uint16_t>(i)));
@@ -259,16 +244,6 @@ Replay::Replay(const Plan &plan, iovad_domain *domain, const std::vector<unsigne
 
 Replay::~Replay() = default;
 
-int Replay::enter(void *replay) noexcept
-{
-	auto *self = static_cast<Replay *>(replay);
-	for (size_t i = 0; i < self->lcores_.size(); i++) {
-		if (self->lcores_[i] == rte_lcore_id())
-			self->workers_[i]->run();
-	}
-	return 0;
-}
-
 RunResult Replay::run()
 {
 	for (auto &published : published_)
@@ -276,18 +251,9 @@ RunResult Replay::run()
 	std::fill(records_.begin(), records_.end(), SlotRecord());
 	for (auto &worker : workers_)
 		worker->reset();
-	arrived_.store(0, std::memory_order_relaxed);
-
-	{
-		const Watchdog watchdog(
-			kPatience, [this] { return progress(); }, [this] { give_up(); });
-		// Launching orders all of the above before the workers, waiting orders them before what
-		// follows.
-		const int status = rte_eal_mp_remote_launch(enter, this, CALL_MAIN);
-		if (status != 0)
-			throw UsageError(format("cannot launch the lcores: %s", strerror(-status)));
-		rte_eal_mp_wait_lcore();
-	}
+	epoch_tick_ = rte_rdtsc();
+	run_on_lcores(lcores_, {[this](size_t i) { workers_[i]->run(); }, [this] { return progress(); },
+				[this] { say_where(); }});
 
 	RunResult result;
 	result.begin_tick = std::numeric_limits<uint64_t>::max();
@@ -301,16 +267,12 @@ uint64_t Replay::progress() const
 {
 	uint64_t sum = 0;
 	for (const auto &worker : workers_)
-		sum += worker->position();
+		sum += worker->progress();
 	return sum;
 }
 
-// On the watchdog's thread. No way back: an lcore that hangs cannot be recalled, and static objects
-// that it uses must not be destroyed under it.
-void Replay::give_up() const
+void Replay::say_where() const
 {
-	fprintf(stderr, "iovad-perf: given up: no call came to an end for %lld s\n",
-		static_cast<long long>(kPatience.count()));
 	for (size_t i = 0; i < workers_.size(); i++) {
 		const uint32_t position = workers_[i]->position();
 		if (position == kDone)
@@ -320,7 +282,6 @@ void Replay::give_up() const
 		fprintf(stderr, "iovad-perf: lcore %u is at the %s of line %u\n", lcores_[i],
 			op.is_free ? "unmap" : "map", op.is_free ? slot.free_line : slot.alloc_line);
 	}
-	_exit(kExitWrong);
 }
 
 uint64_t Replay::free_rest()
@@ -330,10 +291,10 @@ uint64_t Replay::free_rest()
 		const uint64_t iova = published_[slot].exchange(kNothing, std::memory_order_relaxed);
 		if (iova == 0 || iova == kNothing)
 			continue;
-		const uint64_t len = whole_granules(plan_.slots[slot].size);
+		const uint64_t len = target_.len_of(slot);
 		if (in_domain(iova, len))
 			ownership_.release(iova, len, slot);
-		failed += iovad_free(domain_, iova, len) != 0;
+		failed += target_.give_back(iova, len) != 0;
 	}
 	return failed;
 }

@@ -9,6 +9,7 @@
 //   - But no lcore runs more than kWindow calls of the trace ahead of the slowest. Otherwise one
 //     that only allocates would run to the end while the one that frees has hardly begun; far more
 //     would be live at once than in the trace, and a full address space would tell nothing.
+//   - Paced, a call also waits for its time in the trace; those that are late wait for nothing.
 // No deadlock: of all calls not yet made, the first in the trace waits for none: its allocation, if
 // it is a free, was before it, and no lcore is behind it.
 //
@@ -22,17 +23,12 @@
 #include <memory>
 #include <vector>
 
-#include <iovad/iovad.h>
-
-#include "replay/histogram.h"
-#include "replay/ownership.h"
+#include "measure/histogram.h"
+#include "measure/ownership.h"
 #include "replay/replay_plan.h"
+#include "replay/target.h"
 
 namespace iovad::perf {
-
-constexpr uint64_t kGranule = 4096;
-constexpr uint64_t kFirstIova = 4096;
-constexpr uint64_t kLastIova = 0xffffffff;  // the traces' devices reach 32 bits
 
 enum class FindingKind : uint8_t { overlap, out_of_range, misaligned };
 constexpr size_t kFindingKinds = 3;
@@ -68,12 +64,11 @@ struct RunResult {
 class Replay {
 public:
 	// lcores: EAL's numbers; cpu c of the plan runs on lcores[c mod their number]. The plan must
-	// outlive this.
-	Replay(const Plan &plan, iovad_domain *domain, const std::vector<unsigned> &lcores);
+	// outlive this, and so must the target. paced: no call is made earlier than in the trace.
+	Replay(const Plan &plan, const Target &target, const std::vector<unsigned> &lcores, bool paced);
 	~Replay();
 
-	// The plan from its beginning to its end, on all lcores. Called on the main lcore. Where a call
-	// into the library hangs, says where and ends the process with kExitWrong.
+	// The plan from its beginning to its end, on all lcores, as run_on_lcores().
 	RunResult run();
 
 	// Frees what the trace left live, so that the next run finds the same state. Returns how many
@@ -86,12 +81,11 @@ private:
 	class Worker;
 	static constexpr uint32_t kWindow = 1024;
 
-	static int enter(void *replay) noexcept;
 	uint64_t progress() const;
-	[[noreturn]] void give_up() const;
+	void say_where() const;
 
 	const Plan &plan_;
-	iovad_domain *domain_;
+	const Target &target_;
 	std::vector<unsigned> lcores_;
 	Ownership ownership_;
 	// Per slot: 0 until its allocation returned; then its address; kNothing where there is nothing
@@ -99,7 +93,8 @@ private:
 	std::vector<std::atomic<uint64_t>> published_;
 	std::vector<SlotRecord> records_;
 	std::vector<std::unique_ptr<Worker>> workers_;
-	std::atomic<unsigned> arrived_ = 0;
+	const bool paced_;
+	uint64_t epoch_tick_ = 0;  // when the trace began, for this run
 };
 
 }  // namespace iovad::perf

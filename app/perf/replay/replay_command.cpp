@@ -3,15 +3,15 @@
 #include <oneapi/tbb/global_control.h>
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 
 #include <rte_cycles.h>
-#include <rte_errno.h>
 
-#include <iovad/iovad.h>
+#include <iovad/iovad_control.h>
 
 #include "command.h"
+#include "measure/clock.h"
+#include "measure/domain.h"
 #include "output_file.h"
 #include "progress.h"
 #include "replay/replay.h"
@@ -25,72 +25,23 @@ namespace {
 
 constexpr uint64_t kDefaultMaxRanges = 65536;
 
-// The domain under test; destroyed with its owner unless destroy() was called.
-class Domain {
-public:
-	Domain(const Plan &plan, bool cached)
-	{
-		iovad_domain_conf conf;
-		iovad_domain_conf_init(&conf);
-		conf.name = "replay";
-		conf.backend = IOVAD_BACKEND_NONE;
-		conf.granule = kGranule;
-		conf.iova_first = kFirstIova;
-		conf.iova_last = kLastIova;
-		// As much for what the caches may hold as for what is live.
-		conf.max_ranges = std::max(kDefaultMaxRanges, 2 * plan.counts.peak_live);
-		conf.flags = cached ? 0 : IOVAD_DOMAIN_F_NO_CACHE;
-		domain_ = iovad_domain_create(&conf);
-		if (domain_ == nullptr)
-			throw UsageError(
-				format("cannot create the domain: %s", rte_strerror(rte_errno)));
-	}
-	~Domain()
-	{
-		if (domain_ != nullptr)
-			iovad_domain_destroy(domain_);
-	}
-	Domain(const Domain &) = delete;
-	Domain &operator=(const Domain &) = delete;
-
-	iovad_domain *get() const { return domain_; }
-
-	iovad_domain_stats stats() const
-	{
-		iovad_domain_stats stats = {};
-		iovad_domain_stats_get(domain_, &stats);
-		return stats;
-	}
-
-	bool verify() const { return iovad_verify(domain_, stderr) == 0; }
-
-	bool destroy()
-	{
-		if (iovad_domain_destroy(domain_) != 0)
-			return false;
-		domain_ = nullptr;
-		return true;
-	}
-
-private:
-	iovad_domain *domain_ = nullptr;
-};
-
-// What one reading of the clock takes: the part of every measured time that is not the call's. Of
-// many rounds the fastest, as the others were interrupted; and of a round the mean, as on some machines
-// the clock moves in steps longer than a reading.
-double clock_cost_ticks()
+iovad_domain_conf domain_conf(const Plan &plan, Engine engine)
 {
-	constexpr unsigned kReadings = 4096, kRounds = 64;
-	double cost = std::numeric_limits<double>::infinity();
-	for (unsigned round = 0; round < kRounds; round++) {
-		const uint64_t begin = rte_rdtsc();
-		uint64_t end = begin;
-		for (unsigned i = 0; i < kReadings; i++)
-			end = rte_rdtsc();
-		cost = std::min(cost, double(end - begin) / kReadings);
-	}
-	return cost;
+	const LazyBounds bounds;
+	iovad_domain_conf conf;
+	iovad_domain_conf_init(&conf);
+	conf.name = "replay";
+	conf.backend = maps_memory(engine) ? IOVAD_BACKEND_SOFT : IOVAD_BACKEND_NONE;
+	conf.granule = kGranule;
+	conf.iova_first = kFirstIova;
+	conf.iova_last = kLastIova;
+	// As much for what the caches may hold as for what is live.
+	conf.max_ranges = std::max(kDefaultMaxRanges, 2 * plan.counts.peak_live);
+	conf.flags = engine == Engine::tree ? IOVAD_DOMAIN_F_NO_CACHE : 0;
+	conf.unmap_policy = engine == Engine::lazy ? IOVAD_UNMAP_LAZY : IOVAD_UNMAP_STRICT;
+	conf.lazy_max_age_us = bounds.max_age_us;
+	conf.lazy_max_bytes = bounds.max_bytes;
+	return conf;
 }
 
 // Gathers the figures of one run after the other.
@@ -124,8 +75,10 @@ public:
 
 	void finish()
 	{
-		report_.alloc = times_of(alloc_ticks_, alloc_means_);
-		report_.free = times_of(free_ticks_, free_means_);
+		report_.alloc = times_of(alloc_ticks_, hz_);
+		report_.free = times_of(free_ticks_, hz_);
+		report_.alloc.mean = spread_of(alloc_means_).median;
+		report_.free.mean = spread_of(free_means_).median;
 		report_.seconds = spread_of(seconds_);
 		report_.events_per_second = spread_of(events_);
 		report_.calls_per_second = spread_of(calls_);
@@ -138,23 +91,6 @@ public:
 
 private:
 	double ns(double ticks) const { return ticks * 1e9 / hz_; }
-
-	CallTimes times_of(const Histogram &ticks, const std::vector<double> &means) const
-	{
-		const auto at = [&](unsigned per_10000) {
-			return ns(double(ticks.percentile(per_10000)));
-		};
-		CallTimes times;
-		times.calls = ticks.count();
-		times.mean = spread_of(means).median;
-		times.p50 = at(5000);
-		times.p90 = at(9000);
-		times.p99 = at(9900);
-		times.p999 = at(9990);
-		times.p9999 = at(9999);
-		times.max = ns(double(ticks.max()));
-		return times;
-	}
 
 	Report &report_;
 	const Plan &plan_;
@@ -199,7 +135,14 @@ uint64_t still_live(const Plan &plan, const RunResult &run)
 std::vector<SlotRecord> run_all(const ReplayOptions &options, const Trace &trace, const Plan &plan,
 				Domain &domain, Report &report, Progress &progress)
 {
-	Replay replay(plan, domain.get(), report.lcores);
+	const bool maps = maps_memory(options.engine);
+	const Target target(plan, domain.get(), maps);
+	Replay replay(plan, target, report.lcores, options.pace);
+	std::optional<ControlThread> control;
+	if (maps)
+		control.emplace();
+	// What is deferred would count as live, and its memory be shared by the next run.
+	const auto settle = [&] { return !maps || iovad_flush(domain.get()) == 0; };
 	Gathering gathering(report, plan, double(rte_get_tsc_hz()));
 	std::vector<SlotRecord> slots;
 	for (unsigned i = 0; i < options.repeat; i++) {
@@ -208,16 +151,24 @@ std::vector<SlotRecord> run_all(const ReplayOptions &options, const Trace &trace
 		RunResult run = replay.run();
 		print_findings(trace, plan, run);
 		gathering.add(run);
+		report.failed_frees += !settle();
 		report.domain = domain.stats();
 		// What the domain believes to be live, and what was seen to be.
 		report.accounting += report.domain.live_ranges != still_live(plan, run);
 		report.verify_failures += !domain.verify();
 		report.failed_frees += replay.free_rest();
+		report.failed_frees += !settle();
 		slots = std::move(run.slots);
 	}
 	gathering.finish();
+	control.reset();
 
-	report.leaks = domain.stats().live_ranges;
+	const iovad_domain_stats stats = domain.stats();
+	if (maps) {
+		report.backend = {options.engine == Engine::lazy, {}, stats};
+		report.accounting += report.backend->broken(report.alloc.calls);
+	}
+	report.leaks = stats.live_ranges;
 	report.accounting += replay.owned_granules() != 0;
 	report.verify_failures += !domain.verify();
 	report.accounting += !domain.destroy() && report.leaks == 0;
@@ -258,11 +209,12 @@ ExitCode run_replay(const EalArguments &eal_arguments, int argc, char **argv)
 	const Eal eal(eal_arguments);
 	Report report;
 	report.file = options.file;
-	report.engine = options.cached ? "cached" : "tree";
+	report.engine = name_of(options.engine);
 	report.lcores = eal.lcores(options.lcores);
 	if (options.lcores == 0)
 		report.lcores.resize(std::min(report.lcores.size(), plan.cpus.size()));
 	report.repeat = options.repeat;
+	report.paced = options.pace;
 	report.lines = trace.lines;
 	report.skipped = trace.skipped;
 	report.lost = trace.lost;
@@ -270,9 +222,9 @@ ExitCode run_replay(const EalArguments &eal_arguments, int argc, char **argv)
 	report.trace_seconds = trace_seconds(trace);
 	report.plan = plan.counts;
 	const double hz = double(rte_get_tsc_hz());
-	report.clock_ns = clock_cost_ticks() * 1e9 / hz;
+	report.clock_ns = clock_cost_ns();
 
-	Domain domain(plan, options.cached);
+	Domain domain(domain_conf(plan, options.engine));
 	const std::vector<SlotRecord> slots = run_all(options, trace, plan, domain, report, progress);
 
 	write_table(stdout, report);

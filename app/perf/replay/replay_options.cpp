@@ -21,8 +21,10 @@ const char *const kReplayUsage =
 	"\n"
 	"  --lcores N         run on N lcores, cpu c of the trace on the (c mod N)-th of them\n"
 	"                     (default: as many as the trace has cpus, or EAL has lcores)\n"
-	"  --engine ENGINE    cached: through the lcore caches (default);\n"
-	"                     tree: every request to the range tree\n"
+	"  --engine ENGINE    cached: addresses, through the lcore caches (default);\n"
+	"                     tree: addresses, every request to the range tree;\n"
+	"                     strict, lazy: memory mapped in a software IOMMU, unmapped so\n"
+	"  --pace             no call earlier than in the trace, instead of as fast as it goes\n"
 	"  --repeat R         run R times, for steadier figures (default 1)\n"
 	"  --json OUT         write the report as JSON\n"
 	"  --svg OUT          draw the address space over time\n"
@@ -36,24 +38,29 @@ namespace {
 constexpr unsigned kMaxRepeat = 100000;
 constexpr unsigned kMaxLcores = 1024;
 
-enum Option { kHelp = 'h', kLcores = 256, kEngine, kRepeat, kJson, kSvg };
+enum Option { kHelp = 'h', kLcores = 256, kEngine, kPace, kRepeat, kJson, kSvg };
 
 constexpr option kOptions[] = {
 	{"help", no_argument, nullptr, kHelp},
 	{"lcores", required_argument, nullptr, kLcores},
 	{"engine", required_argument, nullptr, kEngine},
+	{"pace", no_argument, nullptr, kPace},
 	{"repeat", required_argument, nullptr, kRepeat},
 	{"json", required_argument, nullptr, kJson},
 	{"svg", required_argument, nullptr, kSvg},
 	{nullptr, 0, nullptr, 0},
 };
 
-bool parse_engine(std::string_view text)
+constexpr Engine kEngines[] = {Engine::cached, Engine::tree, Engine::strict, Engine::lazy};
+
+Engine parse_engine(std::string_view text)
 {
-	if (text != "cached" && text != "tree")
-		throw UsageError(format("--engine takes 'cached' or 'tree', not '%.*s'",
-					static_cast<int>(text.size()), text.data()));
-	return text == "cached";
+	for (const Engine engine : kEngines) {
+		if (text == name_of(engine))
+			return engine;
+	}
+	throw UsageError(format("--engine takes 'cached', 'tree', 'strict' or 'lazy', not '%.*s'",
+				static_cast<int>(text.size()), text.data()));
 }
 
 void check(const ReplayOptions &options)
@@ -70,6 +77,21 @@ void check(const ReplayOptions &options)
 
 }  // namespace
 
+const char *name_of(Engine engine)
+{
+	switch (engine) {
+	case Engine::cached:
+		return "cached";
+	case Engine::tree:
+		return "tree";
+	case Engine::strict:
+		return "strict";
+	case Engine::lazy:
+		return "lazy";
+	}
+	return "";
+}
+
 ReplayOptions parse_replay_options(int argc, char **argv)
 {
 	ReplayOptions options;
@@ -84,7 +106,10 @@ ReplayOptions parse_replay_options(int argc, char **argv)
 			options.lcores = parse_count("--lcores", optarg, kMaxLcores);
 			break;
 		case kEngine:
-			options.cached = parse_engine(optarg);
+			options.engine = parse_engine(optarg);
+			break;
+		case kPace:
+			options.pace = true;
 			break;
 		case kRepeat:
 			options.repeat = parse_count("--repeat", optarg, kMaxRepeat);

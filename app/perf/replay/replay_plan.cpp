@@ -136,11 +136,18 @@ private:
 		std::sort(places.begin(), places.end(), [](const Place &a, const Place &b) {
 			return a.event != b.event ? a.event < b.event : a.slot < b.slot;
 		});
-		for (const Place &place : places)
-			plan_.ops.push_back(
-				{place.slot, rank_[trace_.events[place.event].cpu], place.is_free});
+		for (const Place &place : places) {
+			const TraceEvent &event = trace_.events[place.event];
+			plan_.ops.push_back({place.slot, rank_[event.cpu], place.is_free, since_begin(event)});
+		}
 		plan_.counts.frees = plan_.ops.size() - plan_.slots.size();
 		plan_.counts.live_at_end = plan_.slots.size() - plan_.counts.frees;
+	}
+
+	// A clock that differs between cpus may show an event before the first.
+	uint64_t since_begin(const TraceEvent &event) const
+	{
+		return event.time_ns - std::min(event.time_ns, trace_.events.front().time_ns);
 	}
 
 	void find_peaks()

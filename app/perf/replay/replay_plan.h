@@ -43,6 +43,7 @@ struct Op {
 	uint32_t slot = 0;
 	uint16_t cpu = 0;
 	bool is_free = false;
+	uint64_t time_ns = 0;  // since the trace began
 };
 
 struct PlanCounts {

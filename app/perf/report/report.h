@@ -5,35 +5,24 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "replay/histogram.h"
+#include "measure/call_times.h"
 #include "replay/replay.h"
 #include "replay/replay_plan.h"
 #include "replay/timeline.h"
+#include "report/backend_use.h"
 
 namespace iovad::perf {
-
-// One kind of call, over all runs. A reading of the clock is part of every time: not subtracted.
-struct CallTimes {
-	uint64_t calls = 0;
-	double mean = 0;  // the median over the runs, of each run's mean
-	double p50 = 0, p90 = 0, p99 = 0, p999 = 0, p9999 = 0, max = 0;
-};
-
-// Over the runs.
-struct Spread {
-	double median = 0, min = 0, max = 0;
-};
-
-Spread spread_of(std::vector<double> values);
 
 struct Report {
 	std::string file;
 	std::string engine;
 	std::vector<unsigned> lcores;
 	unsigned repeat = 1;
+	bool paced = false;
 
 	uint64_t lines = 0, skipped = 0, lost = 0, cpus = 0;
 	double trace_seconds = 0;
@@ -49,10 +38,12 @@ struct Report {
 	Spread seconds;            // wall time of a run
 	double waiting_share = 0;  // of the lcores' time
 	double clock_ns = 0;       // what reading the clock costs
+	// Means are the median over the runs, of each run's mean; the rest is of all calls.
 	CallTimes alloc, free;
 
 	double cache_hit_rate = 0, depot_hit_rate = 0, tree_rate = 0;
 	iovad_domain_stats domain = {};  // at the end of the last run, before the rest was freed
+	std::optional<BackendUse> backend;  // of all runs, when all was unmapped; where memory was mapped
 
 	Timeline space;  // of the last run
 

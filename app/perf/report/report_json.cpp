@@ -1,77 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The keys are documented in README.md.
-#include <cmath>
-
+#include "report/json_object.h"
 #include "report/report.h"
-#include "text.h"
 
 namespace iovad::perf {
 namespace {
-
-std::string quoted(const std::string &text)
-{
-	std::string out = "\"";
-	for (const char c : text) {
-		if (c == '"' || c == '\\')
-			out += std::string("\\") + c;
-		else if (static_cast<unsigned char>(c) < 0x20)
-			out += format("\\u%04x", static_cast<unsigned>(c));
-		else
-			out += c;
-	}
-	return out + "\"";
-}
-
-// Members in the order they are written, one per line, commas where they belong.
-class JsonObject {
-public:
-	JsonObject(FILE *out, unsigned depth) : out_(out), depth_(depth) { fputc('{', out_); }
-	~JsonObject() { fprintf(out_, "\n%*s}", int(2 * (depth_ - 1)), ""); }
-	JsonObject(const JsonObject &) = delete;
-	JsonObject &operator=(const JsonObject &) = delete;
-
-	void add(const char *key, const std::string &text) { member(key, quoted(text)); }
-	void add(const char *key, uint64_t n) { member(key, std::to_string(n)); }
-	void add(const char *key, bool b) { member(key, b ? "true" : "false"); }
-
-	// Digits enough for any figure here; JSON has no infinity.
-	void add(const char *key, double d)
-	{
-		member(key, std::isfinite(d) ? format("%.6g", d) : "null");
-	}
-
-	void add(const char *key, const std::vector<unsigned> &numbers)
-	{
-		std::string list;
-		for (const unsigned n : numbers)
-			list += (list.empty() ? "" : ", ") + std::to_string(n);
-		member(key, "[" + list + "]");
-	}
-
-	void add(const char *key, const Spread &spread)
-	{
-		member(key, format("{\"median\": %.6g, \"min\": %.6g, \"max\": %.6g}", spread.median,
-				   spread.min, spread.max));
-	}
-
-	JsonObject object(const char *key)
-	{
-		member(key, "");
-		return JsonObject(out_, depth_ + 1);
-	}
-
-private:
-	void member(const char *key, const std::string &value)
-	{
-		fprintf(out_, "%s\n%*s%s: %s", first_ ? "" : ",", int(2 * depth_), "",
-			quoted(key).c_str(), value.c_str());
-		first_ = false;
-	}
-
-	FILE *out_;
-	unsigned depth_;
-	bool first_ = true;
-};
 
 void add_trace(JsonObject &json, const Report &report)
 {
@@ -106,19 +39,6 @@ void add_verdict(JsonObject &json, const Report &report)
 	json.add("leaks", report.leaks);
 	json.add("accounting", report.accounting);
 	json.add("verify_failures", report.verify_failures);
-}
-
-void add_times(JsonObject &json, const char *key, const CallTimes &times)
-{
-	JsonObject call = json.object(key);
-	call.add("calls", times.calls);
-	call.add("mean", times.mean);
-	call.add("p50", times.p50);
-	call.add("p90", times.p90);
-	call.add("p99", times.p99);
-	call.add("p99_9", times.p999);
-	call.add("p99_99", times.p9999);
-	call.add("max", times.max);
 }
 
 void add_space(JsonObject &json, const Report &report)
@@ -169,6 +89,7 @@ void write_json(FILE *out, const Report &report)
 		json.add("engine", report.engine);
 		json.add("lcores", report.lcores);
 		json.add("repeat", uint64_t(report.repeat));
+		json.add("paced", report.paced);
 		add_trace(json, report);
 		add_verdict(json, report);
 		json.add("seconds", report.seconds);
@@ -179,13 +100,17 @@ void write_json(FILE *out, const Report &report)
 		json.add("clock_subtracted", false);
 		json.add("ns_per_alloc", report.alloc.mean);
 		json.add("ns_per_free", report.free.mean);
-		add_times(json, "alloc_ns", report.alloc);
-		add_times(json, "free_ns", report.free);
+		json.add("alloc_ns", report.alloc);
+		json.add("free_ns", report.free);
 		json.add("cache_hit_rate", report.cache_hit_rate);
 		json.add("depot_hit_rate", report.depot_hit_rate);
 		json.add("tree_rate", report.tree_rate);
 		add_space(json, report);
 		add_domain(json, report.domain);
+		if (report.backend) {
+			JsonObject backend = json.object("backend");
+			add_members(backend, *report.backend);
+		}
 	}
 	fputc('\n', out);
 }

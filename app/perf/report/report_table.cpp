@@ -2,35 +2,11 @@
 #include <cstring>
 
 #include "report/report.h"
+#include "report/table.h"
 #include "text.h"
 
 namespace iovad::perf {
 namespace {
-
-// A row: name, figure, and what it means or is made of. Aligned by hand-set widths, because the
-// columns of one section shall stand under those of the other.
-void row(FILE *out, const char *name, const std::string &figure, const std::string &remark = "")
-{
-	const std::string tail = remark.empty() ? "" : "   " + remark;
-	fprintf(out, "  %-18s %14s%s\n", name, figure.c_str(), tail.c_str());
-}
-
-void row(FILE *out, const char *name, uint64_t figure, const std::string &remark = "")
-{
-	row(out, name, grouped(figure), remark);
-}
-
-std::string percent(double share)
-{
-	return format("%.2f %%", 100 * share);
-}
-
-std::string rate(double per_second)
-{
-	if (per_second >= 1e6)
-		return format("%.2f M/s", per_second / 1e6);
-	return format("%.1f k/s", per_second / 1e3);
-}
 
 std::string rate_range(const Report &report, const Spread &spread)
 {
@@ -85,7 +61,8 @@ void speed_section(FILE *out, const Report &report)
 	row(out, "calls", rate(report.calls_per_second.median),
 	    "time in the library, clock included, lcores summed" +
 		    rate_range(report, report.calls_per_second));
-	row(out, "waiting", percent(report.waiting_share), "of the lcores' time, for each other");
+	row(out, "waiting", percent(report.waiting_share),
+	    report.paced ? "of the lcores' time, for each other and for the trace's" : "of the lcores' time, for each other");
 
 	fprintf(out, "\nLatency in ns; each includes one reading of the clock, %.1f ns\n",
 		report.clock_ns);
@@ -96,8 +73,8 @@ void speed_section(FILE *out, const Report &report)
 			grouped(times.calls).c_str(), times.mean, times.p50, times.p90, times.p99,
 			times.p999, times.p9999, times.max);
 	};
-	line("alloc", report.alloc);
-	line("free", report.free);
+	line(report.backend ? "map" : "alloc", report.alloc);
+	line(report.backend ? "unmap" : "free", report.free);
 
 	fprintf(out, "\nServed by\n");
 	row(out, "lcore cache", percent(report.cache_hit_rate), "of the allocations");
@@ -132,14 +109,16 @@ void space_section(FILE *out, const Report &report)
 
 void write_table(FILE *out, const Report &report)
 {
-	std::string lcores;
-	for (const unsigned lcore : report.lcores)
-		lcores += (lcores.empty() ? "" : ", ") + std::to_string(lcore);
-	fprintf(out, "replay of %s: engine %s, lcores %s, %u run%s\n", base_name(report.file).c_str(),
-		report.engine.c_str(), lcores.c_str(), report.repeat, report.repeat == 1 ? "" : "s");
+	fprintf(out, "replay of %s: engine %s, lcores %s, %u run%s%s\n", base_name(report.file).c_str(),
+		report.engine.c_str(), listed(report.lcores).c_str(), report.repeat,
+		report.repeat == 1 ? "" : "s", report.paced ? ", paced" : "");
 	trace_section(out, report);
 	verdict_section(out, report);
 	speed_section(out, report);
+	if (report.backend) {
+		fprintf(out, "\nBackend\n");
+		write_rows(out, *report.backend);
+	}
 	space_section(out, report);
 }
 

@@ -19,6 +19,10 @@
  * logged, and visible in telemetry (/iovad/control). What an lcore had deferred shortly before
  * stays until it unmaps again, or until iovad_flush(), the domain's end, or the next pass:
  * so stop by iovad_control_thread_stop(), which leaves nothing.
+ *
+ * A thread that still runs when the program ends is stopped by the library. rte_eal_cleanup()
+ * takes the memory of domains away and cannot be noticed in time: stop the thread, and end
+ * other loops that make passes, before it.
  */
 #ifndef IOVAD_CONTROL_H
 #define IOVAD_CONTROL_H

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What translations cost their backend, and how much outlived its unmapping: of a domain whose memory
+// was mapped, once all of it is unmapped.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+
+#include <iovad/iovad.h>
+
+#include "report/json_object.h"
+
+namespace iovad::perf {
+
+// What a device may reach after a lazy unmap.
+struct LazyBounds {
+	uint64_t max_age_us = 10'000;
+	uint64_t max_bytes = uint64_t(64) << 20;
+};
+
+struct BackendUse {
+	bool lazy = false;
+	LazyBounds bounds;
+	iovad_domain_stats stats = {};
+
+	// Backend calls for each unmapped range; 0 where there was none.
+	double unmaps_per_range() const
+	{
+		return stats.unmapped_ranges == 0 ? 0 : double(stats.backend_unmaps) / double(stats.unmapped_ranges);
+	}
+
+	// How many of the promises that counters can tell of are broken, of mapped ranges that shared
+	// nothing. The age is none of them: it also depends on when the control thread gets a CPU.
+	unsigned broken(uint64_t mapped) const;
+};
+
+void write_rows(FILE *out, const BackendUse &use);
+void add_members(JsonObject &json, const BackendUse &use);
+
+}  // namespace iovad::perf

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/control.h"
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+
+#include "core/clock.h"
+#include "eal/control_service.h"
+#include "eal/control_thread.h"
+#include "eal/domain_registry.h"
+#include "eal/log2_histogram.h"
+#include "eal/outcome_log.h"
+#include "eal/trace_points.h"
+
+namespace iovad::eal {
+
+using core::now_ns;
+
+namespace {
+
+constexpr uint64_t kLeastIntervalUs = 50, kMostIntervalUs = 10'000;
+constexpr uint64_t kLeastServiceNs = 100'000'000;  // lcores defer so long after a pass, at least
+constexpr uint64_t kPollSeenNs = 1'000'000'000;
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// Written in a pass, but what is said otherwise.
+struct Statistics {
+	std::atomic<uint64_t> skipped;  // by those that did not get in
+	std::atomic<uint64_t> items;
+	std::atomic<uint64_t> last_pass_ns, last_poll_ns;
+	std::atomic<uint64_t> mapping_ns, nodes_ns, trim_ns;
+	Log2Histogram passes;
+};
+Statistics statistics;
+
+std::atomic<uint64_t> interval_us = kMostIntervalUs;
+std::atomic<uint64_t> due_tsc;
+
+// Adds to the statistics how long it existed.
+class Stopwatch {
+public:
+	explicit Stopwatch(std::atomic<uint64_t> &sum) : sum_(sum) {}
+	~Stopwatch() { sum_.fetch_add(now_ns() - begin_, kRelaxed); }
+	Stopwatch(const Stopwatch &) = delete;
+	Stopwatch &operator=(const Stopwatch &) = delete;
+
+private:
+	std::atomic<uint64_t> &sum_;
+	const uint64_t begin_ = now_ns();
+};
+
+// rte_eal_cleanup() unmaps the memory of domains and tells nobody. A program that forgot to
+// stop its control lcore, or its domains, before that shall get to its end.
+bool is_there(const iovad_domain &d)
+{
+	static const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+	const uint64_t address = reinterpret_cast<uint64_t>(d.shared) & ~(page - 1);
+	return msync(reinterpret_cast<void *>(address), page, MS_ASYNC) == 0;
+}
+
+uint64_t interval_of(const iovad_domain &d)
+{
+	return d.mapper ? std::clamp(d.shared->lazy_max_age_us / 4, kLeastIntervalUs, kMostIntervalUs) : kMostIntervalUs;
+}
+
+unsigned serve_mappings(iovad_domain &d)
+try {
+	if (!d.mapper)
+		return 0;
+	const Stopwatch stopwatch(statistics.mapping_ns);
+	d.mapper->serve(now_ns() + std::max(4 * 1000 * d.shared->lazy_max_age_us, kLeastServiceNs));
+	return d.mapper->pass(rte_lcore_id());
+} catch (const std::bad_alloc &) {
+	return 0;  // the next one will do it
+}
+
+unsigned add_nodes(iovad_domain &d, uint64_t now)
+{
+	const Stopwatch stopwatch(statistics.nodes_ns);
+	return d.upkeep.add_nodes(d.core, *d.memory, d.log, now);
+}
+
+unsigned trim(iovad_domain &d, uint64_t now)
+{
+	const Stopwatch stopwatch(statistics.trim_ns);
+	return d.upkeep.trim(d.core, now);
+}
+
+unsigned serve(iovad_domain &d)
+{
+	const uint64_t now = now_ns();
+	const unsigned items = serve_mappings(d) + add_nodes(d, now) + trim(d, now);
+	d.log.settle(now);
+	return items;
+}
+
+void make_last_pass(iovad_domain &d)
+try {
+	if (!d.mapper)
+		return;
+	d.mapper->serve(0);
+	const dma::Outcome o = d.mapper->drain(rte_lcore_id());
+	if (!o.ok())
+		log_outcome(d.shared->name, "some of what was deferred could not be unmapped", o);
+} catch (const std::bad_alloc &) {
+	log_outcome(d.shared->name, "not all that was deferred could be unmapped", {core::Status::no_memory});
+}
+
+template <class Use> void for_each_there(const DomainsInUse &domains, Use use)
+{
+	domains.for_each_created([&](iovad_domain &d) {
+		if (is_there(d))
+			use(d);
+	});
+}
+
+void schedule(uint64_t begin_tsc, uint64_t us)
+{
+	interval_us.store(us, kRelaxed);
+	due_tsc.store(begin_tsc + us * rte_get_tsc_hz() / 1'000'000, kRelaxed);
+}
+
+}  // namespace
+
+unsigned control_pass(Runner runner)
+{
+	const uint64_t begin = now_ns(), begin_tsc = rte_get_tsc_cycles();
+	if (runner == Runner::poll)
+		statistics.last_poll_ns.store(begin, kRelaxed);
+	const DomainsInUse domains(std::try_to_lock);
+	if (!domains) {
+		statistics.skipped.fetch_add(1, kRelaxed);
+		return 0;
+	}
+	unsigned items = 0;
+	uint64_t interval = kMostIntervalUs;
+	for_each_there(domains, [&](iovad_domain &d) {
+		interval = std::min(interval, interval_of(d));
+		items += serve(d);
+	});
+	const uint64_t ns = now_ns() - begin;
+	statistics.items.fetch_add(items, kRelaxed);
+	statistics.passes.record(ns);
+	statistics.last_pass_ns.store(begin, kRelaxed);
+	schedule(begin_tsc, interval);
+	trace::control_pass(items, ns);
+	return items;
+}
+
+uint64_t control_interval_us() { return interval_us.load(kRelaxed); }
+
+bool control_due() { return rte_get_tsc_cycles() >= due_tsc.load(kRelaxed); }
+
+void control_hurry()
+{
+	due_tsc.store(0, kRelaxed);
+	control_thread_hurry();
+}
+
+void control_last_pass()
+{
+	const DomainsInUse domains;
+	for_each_there(domains, make_last_pass);
+}
+
+ControlReport control_report()
+{
+	const uint64_t now = now_ns();
+	const uint64_t last_pass = statistics.last_pass_ns.load(kRelaxed), last_poll = statistics.last_poll_ns.load(kRelaxed);
+	const Log2Histogram &passes = statistics.passes;
+	return {
+		.thread = control_thread_runs(),
+		.service = control_service_runs(),
+		.poll = last_poll != 0 && now - last_poll < kPollSeenNs,
+		.passes = passes.count(),
+		.skipped = statistics.skipped.load(kRelaxed),
+		.items = statistics.items.load(kRelaxed),
+		.last_pass_age_us = last_pass == 0 ? UINT64_MAX : (now - last_pass) / 1000,
+		.pass_p50_ns = passes.percentile(50),
+		.pass_p99_ns = passes.percentile(99),
+		.pass_max_ns = passes.max(),
+		.mapping_ns = statistics.mapping_ns.load(kRelaxed),
+		.nodes_ns = statistics.nodes_ns.load(kRelaxed),
+		.trim_ns = statistics.trim_ns.load(kRelaxed),
+	};
+}
+
+}  // namespace iovad::eal

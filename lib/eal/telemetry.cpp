@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The commands and their parameters: "<domain>", or "<domain>,<number>". They run on a thread of
+// DPDK's for each client. What cannot be answered is null for the client, as DPDK has it, and the
+// log says why.
+#include "eal/telemetry.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+#include "eal/domain_registry.h"
+#include "eal/log.h"
+
+namespace iovad::eal {
+
+namespace {
+
+int refuse(const char *command, const char *parameters, const char *why)
+{
+	IOVAD_LOG(WARNING, "telemetry: %s,%.64s: %s", command, parameters ? parameters : "", why);
+	return -EINVAL;
+}
+
+int list(const char *command, const char *parameters, rte_tel_data *data)
+{
+	if (parameters)
+		return refuse(command, parameters, "takes no parameter");
+	rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
+	for_each_domain([data](iovad_domain &d) { rte_tel_data_add_array_string(data, d.shared->name); });
+	return 0;
+}
+
+int control(const char *command, const char *parameters, rte_tel_data *data)
+{
+	if (parameters)
+		return refuse(command, parameters, "takes no parameter");
+	Answer answer(data);
+	tell_control(answer);
+	return 0;
+}
+
+// Runs use(domain) for "<domain>..." up to the comma.
+int with_named(const char *command, const char *parameters, const UseDomain &use)
+{
+	if (!parameters)
+		return refuse(command, parameters, "which domain? /iovad/list has their names");
+	char name[IOVAD_NAME_MAX + 2];  // so that none of those too long is cut to one there is
+	std::snprintf(name, sizeof name, "%.*s", static_cast<int>(std::strcspn(parameters, ",")), parameters);
+	if (!with_domain(name, use))
+		return refuse(command, parameters, "no domain of this name; /iovad/list has those there are");
+	return 0;
+}
+
+template <void (*tell)(iovad_domain &, Answer &)>
+int of_domain(const char *command, const char *parameters, rte_tel_data *data)
+{
+	if (parameters && std::strchr(parameters, ','))
+		return refuse(command, parameters, "takes a domain only");
+	return with_named(command, parameters, [data](iovad_domain &d) {
+		Answer answer(data);
+		tell(d, answer);
+	});
+}
+
+struct Bounds {
+	unsigned least, most, otherwise;
+};
+
+template <void (*tell)(iovad_domain &, unsigned, Answer &), Bounds bounds>
+int of_domain_and_number(const char *command, const char *parameters, rte_tel_data *data)
+{
+	unsigned number = bounds.otherwise;
+	if (const char *comma = parameters ? std::strchr(parameters, ',') : nullptr) {
+		const char *end = comma + std::strlen(comma);
+		const auto [stop, error] = std::from_chars(comma + 1, end, number);
+		if (stop != end || error != std::errc() || number < bounds.least || number > bounds.most)
+			return refuse(command, parameters, "takes a domain and a number; doc/telemetry.md has which");
+	}
+	return with_named(command, parameters, [data, number](iovad_domain &d) {
+		Answer answer(data);
+		tell(d, number, answer);
+	});
+}
+
+}  // namespace
+
+void register_telemetry()
+{
+	rte_telemetry_register_cmd("/iovad/list", list, "Names of the domains. Takes no parameters");
+	rte_telemetry_register_cmd("/iovad/info", of_domain<tell_info>, "What a domain is. Parameters: domain");
+	rte_telemetry_register_cmd("/iovad/stats", of_domain<tell_stats>, "Counters. Parameters: domain");
+	rte_telemetry_register_cmd("/iovad/caches", of_domain_and_number<tell_caches, {0, UINT32_MAX, 0}>,
+				   "What caches hold. Parameters: domain, first row");
+	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, {1, kMostBuckets, 64}>,
+				   "The window in slices. Parameters: domain, slices (1 to 256)");
+	rte_telemetry_register_cmd("/iovad/control", control, "Passes of the control lcore. Takes no parameters");
+}
+
+}  // namespace iovad::eal
