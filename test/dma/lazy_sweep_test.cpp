@@ -29,12 +29,12 @@ void *allocate(std::size_t n)
 
 }  // namespace
 
-void *operator new(std::size_t n) { return allocate(n); }
-void *operator new[](std::size_t n) { return allocate(n); }
-void operator delete(void *memory) noexcept { std::free(memory); }
-void operator delete[](void *memory) noexcept { std::free(memory); }
-void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void *memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void *operator new(std::size_t n) { return allocate(n); }
+[[gnu::noinline]] void *operator new[](std::size_t n) { return allocate(n); }
+[[gnu::noinline]] void operator delete(void *memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void *memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void *memory, std::size_t) noexcept { std::free(memory); }
 
 namespace iovad::dma {
 namespace {
