@@ -148,7 +148,7 @@ bool RetireQueues::due(uint64_t now)
 	bool due = deferred().granules > most_ / 2;
 	for_each([&](RetireQueue &queue) {
 		const RetireQueue::Waiting w = queue.visit(now);
-		due |= w.entries > RetireQueue::kEntries / 2 || (w.entries != 0 && now - w.oldest >= max_age_ / 2);
+		due |= w.entries > RetireQueue::kEntries / 2 || (w.entries != 0 && now - std::min(now, w.oldest) >= max_age_ / 2);
 	});
 	return due;
 }

@@ -227,7 +227,7 @@ Outcome Mapper::map_or_make_room(unsigned lcore, const Memory &m, uint64_t limit
 	// Others may take what comes back.
 	constexpr unsigned kTries = 16;
 	for (unsigned tries = 1;; ++tries) {
-		const uint64_t before = unmapped();
+		const uint64_t before = given_back();
 		const Outcome o = map_new(lcore, m, limit, dir, kind, record, iova);
 		const bool ran_out = o.status == Status::no_space || o.status == Status::no_memory || o.status == Status::again;
 		if (!ran_out || tries == kTries || !make_room(lcore, before))
@@ -378,10 +378,10 @@ Outcome Mapper::drain(unsigned lcore)
 	return outcome(removal_.quarantine_empty() ? Status::ok : Status::busy);
 }
 
-bool Mapper::make_room(unsigned lcore, uint64_t unmapped_before)
+bool Mapper::make_room(unsigned lcore, uint64_t given_back_before)
 {
 	drain(lcore);
-	return unmapped() != unmapped_before;
+	return given_back() != given_back_before;
 }
 
 Outcome Mapper::refresh(Span *conflict)

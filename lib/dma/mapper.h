@@ -73,11 +73,12 @@ public:
 	// Nothing that was unmapped before the call is still deferred, and all that is quarantined was
 	// tried again. busy: some still is.
 	Outcome drain(unsigned lcore);
-	// The same where something has run out. Whether it is worth to try again: something is gone
-	// since so many were, by this or by what another thread did meanwhile.
-	bool make_room(unsigned lcore, uint64_t unmapped_before);
-	bool make_room(unsigned lcore) { return make_room(lcore, unmapped()); }
-	uint64_t unmapped() const { return table_.counters.unmapped.load(std::memory_order_relaxed); }
+	// The same where something has run out. Whether it is worth to try again: something was given
+	// back since so much was, by this or by what another thread did meanwhile. To be asked for
+	// before what failed was tried: what another was just giving back then does not count so far.
+	bool make_room(unsigned lcore, uint64_t given_back_before);
+	bool make_room(unsigned lcore) { return make_room(lcore, given_back()); }
+	uint64_t given_back() const { return removal_.given_back(); }
 
 	// This lcore goes away: what it deferred is unmapped.
 	void release_lcore(unsigned lcore) { retirer_.release_lcore(lcore); }

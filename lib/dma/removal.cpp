@@ -121,6 +121,7 @@ size_t Removal::remove_run(Records run, Records gone)
 
 void Removal::give_back(unsigned lcore, Records gone)
 {
+	const size_t all = gone.size();
 	free_addresses(lcore, gone);
 	while (!gone.empty()) {
 		const Records some = gone.first(std::min<size_t>(gone.size(), kAtOnce));
@@ -129,6 +130,7 @@ void Removal::give_back(unsigned lcore, Records gone)
 			table_.give_back(record);
 		gone = gone.subspan(some.size());
 	}
+	given_back_.fetch_add(all, std::memory_order_release);
 }
 
 // Sorted, so that magazines get addresses in a row, which are handed out, and come back, in a row.

@@ -8,6 +8,7 @@
 // thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -46,6 +47,9 @@ public:
 	// trying. Returns how many are gone.
 	unsigned retry_due(unsigned lcore, uint64_t now);
 	unsigned retry_all(unsigned lcore);
+	// How many mappings are gone, and their addresses and records free, by the time it says so.
+	// Acquire pairs with give_back().
+	uint64_t given_back() const { return given_back_.load(std::memory_order_acquire); }
 	bool quarantine_empty() const { return quarantine_.empty(); }
 
 private:
@@ -65,6 +69,7 @@ private:
 	Quarantine quarantine_;
 	std::mutex retry_mutex_;  // what is being tried again is not in quarantine meanwhile
 	Report report_;
+	std::atomic<uint64_t> given_back_ = 0;
 };
 
 }  // namespace iovad::dma

@@ -190,7 +190,11 @@ private:
 		const std::lock_guard guard(tables_mutex_);
 		if (++table_requests == starve_at_ || no_tables)
 			return nullptr;
-		return tables_.take(n);
+		try {
+			return tables_.take(n);
+		} catch (const std::bad_alloc &) {
+			return nullptr;
+		}
 	}
 
 	bool domain_cached_ = false;

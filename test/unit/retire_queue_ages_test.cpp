@@ -72,7 +72,7 @@ TEST_F(RetireQueueAges, WhatIsLeftIsNotYounger)
 // ever.
 TEST_F(RetireQueueAges, StayBoundedInAQueueThatIsNeverEmpty)
 {
-	constexpr unsigned kHelp = 256;
+	constexpr unsigned kHelp = kEntries / 8;
 	put(kEntries);
 	for (int i = 0; i < 100; ++i) {
 		now += 100;
@@ -135,6 +135,64 @@ TEST_F(RetireQueueAges, OfAllQueuesAndOfWhatIsInWork)
 	EXPECT_EQ(now, all.oldest(now + 50)) << "taken, not done";
 	all.set_in_work_since(UINT64_MAX);
 	EXPECT_EQ(now + 50, all.oldest(now + 50));
+}
+
+// ---- when it is time to take ----
+
+class RetireQueuesDue : public testing::Test {
+protected:
+	static constexpr uint64_t kMost = 1000, kAge = 10 * kMillisecond;
+
+	OwnedQueues owned{1, kMost, kAge};
+	RetireQueue &q = *owned.queues.claim();
+	uint64_t now = now_ns() + 1;
+};
+
+TEST_F(RetireQueuesDue, WhenSomethingHasWaitedForHalfOfTheTime)
+{
+	for (RetireQueue *queue : {&q, &owned.queues.shared()}) {
+		EXPECT_FALSE(owned.queues.due(now)) << "nothing is there";
+		now += kAge;
+		EXPECT_FALSE(owned.queues.due(now));
+		ASSERT_TRUE(owned.put(*queue, 1));
+		EXPECT_FALSE(owned.queues.due(now + kAge / 2 - 1));
+		EXPECT_TRUE(owned.queues.due(now + kAge / 2));
+		owned.finish(*queue, 10, now + kAge / 2);
+		EXPECT_FALSE(owned.queues.due(now + kAge / 2));
+		now += kAge;
+	}
+}
+
+TEST_F(RetireQueuesDue, WhenHalfOfTheBudgetIsUsedUp)
+{
+	owned.queues.due(now);
+	ASSERT_TRUE(owned.put(q, 1, 500));
+	EXPECT_FALSE(owned.queues.due(now));
+	ASSERT_TRUE(owned.put(owned.queues.shared(), 1));
+	EXPECT_TRUE(owned.queues.due(now));
+}
+
+TEST_F(RetireQueuesDue, WhenARingIsHalfFull)
+{
+	OwnedQueues large(1, kPlenty, kAge);
+	large.queues.due(now);
+	for (unsigned i = 0; i <= kEntries / 2; ++i) {
+		EXPECT_FALSE(large.queues.due(now));
+		ASSERT_TRUE(large.put(large.queues.shared(), i));
+	}
+	EXPECT_TRUE(large.queues.due(now));
+}
+
+// A helper came by with a later clock.
+TEST_F(RetireQueuesDue, NotForATimeThatIsStillToCome)
+{
+	owned.queues.due(now);
+	ASSERT_TRUE(owned.put(q, 1));
+	ASSERT_TRUE(owned.put(q, 2));
+	owned.finish(q, 1, now + 100);
+	owned.finish(q, 1, now + 200);
+	ASSERT_TRUE(owned.put(q, 3));
+	EXPECT_FALSE(owned.queues.due(now));
 }
 
 }  // namespace

@@ -193,15 +193,15 @@ TEST(RetireQueuesTest, MoreThanTheBudgetIsNeverPut)
 
 TEST(RetireQueuesTest, IdleOwnersLeaveMostOfIt)
 {
-	constexpr unsigned kOwners = 7;
-	OwnedQueues owned(kOwners, 4096);
+	constexpr unsigned kOwners = 7, kMost = 4096;
+	OwnedQueues owned(kOwners, kMost);
 	for (unsigned i = 1; i < kOwners; ++i)
 		ASSERT_TRUE(owned.put(*owned.queues.claim(), i));
 	RetireQueue &busy = *owned.queues.claim();
 	Pfn n = 0;
-	while (n < kEntries && owned.put(busy, n))
+	while (owned.put(busy, n))
 		++n;
-	EXPECT_EQ(kEntries, n);
+	EXPECT_LE(kMost * 3 / 4, n);
 }
 
 TEST(RetireQueuesTest, EachHasOneOwnerUntilItIsReleased)

@@ -19,9 +19,9 @@ constexpr uint64_t kGranule = uint64_t{1} << kShift;
 
 class OwnedQueues {
 public:
-	OwnedQueues(unsigned count, uint64_t most)
+	OwnedQueues(unsigned count, uint64_t most, uint64_t max_age = 0)
 		: memory_(std::aligned_alloc(64, RetireQueues::bytes(count))),
-		  queues(*RetireQueues::format(memory_.get(), count, most))
+		  queues(*RetireQueues::format(memory_.get(), count, most, max_age))
 	{
 	}
 
