@@ -3,6 +3,7 @@
 // thousandths, since telemetry has no fractions.
 #include <iterator>
 
+#include "eal/domain_stats.h"
 #include "eal/telemetry.h"
 
 namespace iovad::eal {
@@ -23,7 +24,7 @@ constexpr Counter kCounters[] = {
 	COUNTER(tree_allocs), COUNTER(tree_frees), COUNTER(fail_nospace), COUNTER(fail_again),
 	COUNTER(backend_maps), COUNTER(backend_unmaps), COUNTER(backend_errors), COUNTER(flushes),
 	COUNTER(reclaims), COUNTER(bad_frees), COUNTER(unmapped_ranges), COUNTER(deferred_peak_bytes),
-	COUNTER(deferred_peak_us), COUNTER(helps), COUNTER(bad_unmaps), COUNTER(quarantined_ranges),
+	COUNTER(deferred_peak_us), COUNTER(deferred_p50_us), COUNTER(deferred_p99_us), COUNTER(helps), COUNTER(bad_unmaps), COUNTER(quarantined_ranges),
 	COUNTER(quarantine_retries), COUNTER(grows), COUNTER(deferred_frees), COUNTER(trims), COUNTER(resizes),
 };
 #undef COUNTER
@@ -39,8 +40,7 @@ uint64_t permille(uint64_t part, uint64_t all)
 
 void tell_stats(iovad_domain &d, Answer &answer)
 {
-	iovad_domain_stats s;
-	iovad_domain_stats_get(&d, &s);
+	const iovad_domain_stats s = read_stats(d);
 	for (const Counter &counter : kCounters)
 		answer.number(counter.name, s.*counter.value);
 	answer.number("fragmentation_permille", permille(s.free_bytes - s.largest_gap_bytes, s.free_bytes));
