@@ -3,6 +3,7 @@
 
 import curses
 import locale
+import select
 import sys
 import textwrap
 import time
@@ -30,6 +31,13 @@ def styles():
     return found
 
 
+def terminal_is_gone():
+    """Then getch() waits no more, and would be asked for ever."""
+    ready = select.poll()
+    ready.register(sys.stdin, 0)
+    return bool(ready.poll(0))
+
+
 class Screen:
     def __init__(self, window, watch, args):
         self.window, self.watch, self.args = window, watch, args
@@ -51,7 +59,7 @@ class Screen:
                 continue
             self.window.timeout(max(int(left * 1000), 1))
             key = self.window.getch()
-            if key in QUIT:
+            if key in QUIT or terminal_is_gone():
                 return
             self.switch((key in NEXT) - (key in PREVIOUS))
             if key != -1:

@@ -24,10 +24,10 @@ uint64_t reclaims(const iovad_domain *d) { return d->shared->state->reclaims.loa
 				 unsigned n)
 {
 	const unsigned lcore = rte_lcore_id();
-	const uint64_t before = reclaims(d);
+	const uint64_t before = reclaims(d), given_back = d->mapper ? d->mapper->given_back() : 0;
 	Status status = d->core.alloc_bulk(lcore, len, limit, iovas, n);
 	// What was unmapped lazily may be what is missing.
-	if (status == Status::no_space && d->mapper && d->mapper->make_room(lcore))
+	if (status == Status::no_space && d->mapper && d->mapper->make_room(lcore, given_back))
 		status = d->core.alloc_bulk(lcore, len, limit, iovas, n);
 	if (reclaims(d) != before)
 		iovad::eal::trace::reclaim(d->shared->name, before + 1, negative_errno(status));

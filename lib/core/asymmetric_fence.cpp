@@ -13,10 +13,12 @@ bool membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 
 
 }  // namespace
 
-// "Global": threads of other processes that enabled it, too, since caches lie in memory
-// that processes share.
-bool enable() { return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED); }
+bool enable() { return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED); }
 
-void heavy() { membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED); }
+// The global command is refused where CPUs may run without a tick (nohz_full).
+bool heavy(Reach reach)
+{
+	return membarrier(reach == Reach::this_process ? MEMBARRIER_CMD_PRIVATE_EXPEDITED : MEMBARRIER_CMD_GLOBAL);
+}
 
 }  // namespace iovad::core::asymmetric_fence

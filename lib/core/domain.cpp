@@ -6,6 +6,13 @@
 
 namespace iovad::core {
 
+namespace {
+
+// The queue of lcores that have none: its limit is 0, so that nothing but that is ever touched.
+iovad_hot_retire_queue closed;
+
+}  // namespace
+
 // Addresses that are neither in the tree nor in a magazine that a reclaimer can find.
 // Who is refused by the tree waits for them to land.
 class Domain::InFlight {
@@ -64,7 +71,12 @@ Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
 	}
 	absent_.init(&state->none);
 	for (iovad_hot_lcore &lcore : hot_.lcore)
-		lcore = {&closed_, absent_.hot()};
+		lcore = {&closed, absent_.hot()};
+}
+
+void Domain::set_retired(unsigned lcore, iovad_hot_retire_queue *queue)
+{
+	store_relaxed(hot_.lcore[lcore + 1].retired, queue ? queue : &closed);
 }
 
 Domain::~Domain()
@@ -148,7 +160,8 @@ Status Domain::alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas
 	} else {
 		// Some address of the zone may lie above the limit. Only the top of the loaded
 		// magazine is looked at; the tree knows exactly.
-		while (done < n && get_below(cache, r.bin, r.limit, iovas[done]))
+		// Not of the shared cache: that look has no fence of its own, see may_change().
+		while (done < n && &cache != &state_->shared && get_below(cache, r.bin, r.limit, iovas[done]))
 			++done;
 	}
 	if (done == n)

@@ -172,10 +172,7 @@ public:
 	AddressSpace &space() const { return state_->space; }
 
 	// The queue of what this lcore unmaps lazily; null: it has none, all goes to the cold path.
-	void set_retired(unsigned lcore, iovad_hot_retire_queue *queue)
-	{
-		store_relaxed(hot_.lcore[lcore + 1].retired, queue ? queue : &closed_);
-	}
+	void set_retired(unsigned lcore, iovad_hot_retire_queue *queue);
 
 private:
 	// The blocks of a class: where their first byte may lie, counted from hot_.zone_first[0].
@@ -263,6 +260,7 @@ private:
 	class InFlight;
 	bool more_may_come(uint64_t frees_before, unsigned &round);
 	enum class Patience { milliseconds, seconds };
+	asymmetric_fence::Reach reach_of(const LcoreCache &cache) const;
 	static bool quiesce(const LcoreCache &cache, Patience patience);
 	template <class Choose, class Use, class Finish>
 	void with_revoked(Patience patience, Choose choose, Use use, Finish finish);
@@ -284,7 +282,6 @@ private:
 	DomainState *state_;
 	uint32_t pid_;
 	LcoreCache absent_;  // of lcores that have none
-	iovad_hot_retire_queue closed_ = {};  // likewise
 };
 
 // What programs were compiled with, and why it lies so: see iovad_hot.h. Another layout is

@@ -67,39 +67,55 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 	return state_->space.frees() != frees_before;
 }
 
+// Whose it is: caches of other processes need a fence that reaches those.
+asymmetric_fence::Reach Domain::reach_of(const LcoreCache &cache) const
+{
+	const bool ours = !cache.owned() || cache.owner() >> 32 == pid_;
+	return ours ? asymmetric_fence::Reach::this_process : asymmetric_fence::Reach::all_processes;
+}
+
 // With reclaim_lock held: use(cache, quiet) on each chosen cache while its owner is kept
 // out, then finish() while all of them still are. Not quiet: the owner could not be kept
 // out, and nothing may be changed.
 template <class Choose, class Use, class Finish>
 void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish finish)
 {
+	using asymmetric_fence::Reach;
 	bool any = false;
+	Reach reach = Reach::this_process;
 	for_each_cache([&](LcoreCache &cache) {
 		if (choose(cache)) {
 			cache.revoke();
 			any = true;
+			reach = std::max(reach, reach_of(cache));
 		}
 	});
 	if (!any) {
 		finish();
 		return;
 	}
-	asymmetric_fence::heavy();
+	// Where others cannot be reached, our own can.
+	const auto fence = [&] {
+		if (reach == Reach::all_processes && !asymmetric_fence::heavy(reach))
+			reach = Reach::this_process;
+		return asymmetric_fence::heavy(Reach::this_process);
+	};
+	bool fenced = fence();
 	for_each_cache([&](LcoreCache &cache) {
 		if (!cache.revoked())
 			return;
-		if (quiesce(cache, patience)) {
+		if (fenced && reach_of(cache) <= reach && quiesce(cache, patience)) {
 			cache.withdraw();
 		} else {
 			use(cache, false);
 			cache.restore();
 		}
 	});
-	asymmetric_fence::heavy();
+	fenced = fenced && fence();
 	for_each_cache([&](LcoreCache &cache) {
 		if (!cache.revoked())
 			return;
-		use(cache, quiesce(cache, patience));
+		use(cache, fenced && reach_of(cache) <= reach && quiesce(cache, patience));
 	});
 	finish();
 	for_each_cache([](LcoreCache &cache) {

@@ -136,7 +136,13 @@ private:
 
 	// Whether the owner, inside, may change which magazines are held. Acquire pairs with
 	// restore().
-	bool may_change() const { return revoked_.load(std::memory_order_acquire) == 0; }
+	// Fenced here, on the cold path, since threads of several processes use the shared cache: a
+	// reclaimer need not reach them.
+	bool may_change() const
+	{
+		asymmetric_fence::full();
+		return revoked_.load(std::memory_order_acquire) == 0;
+	}
 
 	// Slots are written by the owner, or by a reclaimer that has revoked the cache, and read
 	// by others.

@@ -127,7 +127,7 @@ bool RetireQueues::extend(RetireQueue &q, uint64_t granules)
 		q.granted_ += more;
 	}
 	// What is to be put next takes one entry, however long it is.
-	store_relaxed(q.hot_.limit, put + std::max(granules, std::min(q.granted_ - put, room)));
+	store_relaxed(q.hot_.limit, put + std::max(granules, std::min({q.granted_ - put, room, RetireQueue::kStep})));
 	return true;
 }
 
@@ -173,7 +173,7 @@ void RetireQueues::note_peak() { raise(counters.peak_granules, deferred().granul
 uint64_t RetireQueues::oldest(uint64_t now)
 {
 	uint64_t oldest = std::min(now, in_work_since_.load(std::memory_order_relaxed));
-	for_each([&](RetireQueue &queue) { oldest = std::min(oldest, queue.oldest(now)); });
+	for_each([&](RetireQueue &queue) { oldest = std::min({oldest, queue.oldest(now), queue.helped_since()}); });
 	return oldest;
 }
 

@@ -38,6 +38,8 @@ struct Retired {
 class alignas(64) RetireQueue {
 public:
 	static constexpr unsigned kEntries = IOVAD_HOT_RETIRED;
+	// Granules that an owner puts, at most, before it looks again whether anybody serves.
+	static constexpr uint64_t kStep = 128;
 
 	// Whether an entry can say it.
 	static bool takes(unsigned shift, uint64_t len) { return len != 0 && (len - 1) >> shift < IOVAD_HOT_LONGEST - 1; }
@@ -56,6 +58,10 @@ public:
 	uint64_t granules() const { return __atomic_load_n(&hot_.granules, __ATOMIC_RELAXED); }
 	// No entry that is still here came earlier; `now` where none is.
 	uint64_t oldest(uint64_t now);
+	// The same for what an owner that helps has taken. Where several help with the shared queue, of
+	// one of them.
+	void set_helped_since(uint64_t since) { helped_since_.store(since, std::memory_order_relaxed); }
+	uint64_t helped_since() const { return helped_since_.load(std::memory_order_relaxed); }
 	// The same, noting that none is.
 	struct Waiting {
 		uint64_t entries, oldest;
@@ -78,6 +84,7 @@ private:
 	uint64_t taken_;              // entries
 	uint64_t granted_;            // granules of the budget, ever
 	Mark older_, newer_;          // no entry that is here came before the older one
+	std::atomic<uint64_t> helped_since_ = UINT64_MAX;
 };
 
 class RetireQueues {

@@ -85,11 +85,11 @@ Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
 			return outcome(Status::not_found);
 		ended = table_.end_use(first, bytes);
 	}
-	return end(lcore, ended);
+	return end(lcore, first, ended);
 }
 
 // At once.
-Outcome Mapper::end(unsigned lcore, MappingTable::Ended ended)
+Outcome Mapper::end(unsigned lcore, uint64_t iova, MappingTable::Ended ended)
 {
 	if (!ended.found)
 		return outcome(Status::not_found);
@@ -102,7 +102,7 @@ Outcome Mapper::end(unsigned lcore, MappingTable::Ended ended)
 		retirer_.drain(lcore);
 		feed_table(false);
 	}
-	return {};
+	return outcome(removal_.quarantined(iova) ? Status::failed : Status::ok);
 }
 
 Outcome Mapper::unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len)
@@ -124,7 +124,7 @@ Outcome Mapper::unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len)
 		LockGuard guard(table_.lock());
 		ended = table_.end_deferred_use(first, bytes);
 	}
-	return end(lcore, ended);
+	return end(lcore, first, ended);
 }
 
 Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova,
@@ -380,7 +380,8 @@ Outcome Mapper::drain(unsigned lcore)
 
 bool Mapper::make_room(unsigned lcore, uint64_t given_back_before)
 {
-	drain(lcore);
+	if (retirer_.anything_deferred() || !removal_.quarantine_empty())
+		drain(lcore);
 	return given_back() != given_back_before;
 }
 

@@ -87,6 +87,8 @@ public:
 
 	// For the log: what no caller is told. Before the first map.
 	void set_report(Report report) { removal_.set_report(std::move(report)); }
+	// For tracing.
+	void set_watch(Retirer::Watch watch) { retirer_.set_watch(std::move(watch)); }
 
 	// CPUs for threads that help to fault memory in; all unless set, before the first map.
 	void set_helpers(const cpu_set_t &cpus) { helpers_ = cpus; }
@@ -106,7 +108,7 @@ private:
 			core::MappingRecord *&record, uint64_t &iova);
 	core::MappingRecord *take_record();
 	void feed_table(bool ahead);
-	Outcome end(unsigned lcore, core::MappingTable::Ended ended);
+	Outcome end(unsigned lcore, uint64_t iova, core::MappingTable::Ended ended);
 	bool in_use(core::MappingRecord &record);
 	void give_back(core::MappingRecord *record);
 	Status allocate(unsigned lcore, const Memory &m, uint64_t limit, core::MappingRecord &r, uint64_t &iova);

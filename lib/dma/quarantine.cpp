@@ -33,6 +33,17 @@ void Quarantine::add(MappingRecord *record, uint64_t now)
 	list_ = record;
 }
 
+bool Quarantine::holds(uint64_t iova)
+{
+	if (empty())
+		return false;
+	std::lock_guard guard(mutex_);
+	const MappingRecord *r = list_;
+	while (r && !r->mapping().holds_iova(iova, 1))
+		r = r->next;
+	return r != nullptr;
+}
+
 template <class Choose> MappingRecord *Quarantine::take(Choose choose)
 {
 	if (empty())

@@ -21,6 +21,7 @@ public:
 	core::MappingRecord *take_due(uint64_t now);
 	core::MappingRecord *take_all();
 
+	bool holds(uint64_t iova);
 	bool empty() const { return counters_.quarantined_ranges.load(std::memory_order_relaxed) == 0; }
 
 private:

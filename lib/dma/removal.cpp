@@ -84,39 +84,42 @@ Outcome Removal::remove(unsigned lcore, MappingRecord *record)
 	return {};
 }
 
-unsigned Removal::remove(unsigned lcore, Records records)
+Removal::Removed Removal::remove(unsigned lcore, Records records)
 {
 	std::sort(records.begin(), records.end(),
 		  [](const MappingRecord *a, const MappingRecord *b) { return iova_of(a) < iova_of(b); });
-	size_t gone = 0;
+	Removed removed;
 	for (size_t begin = 0; begin < records.size();) {
 		const Records run = records.subspan(begin, length_of_run(records.subspan(begin)));
-		gone += remove_run(run, records.subspan(gone));
+		remove_run(run, records, removed);
 		begin += run.size();
 	}
-	give_back(lcore, records.first(gone));
-	return static_cast<unsigned>(gone);
+	give_back(lcore, records.first(removed.mappings));
+	return removed;
 }
 
-// Those that are gone move to the front of `gone`, which may overlap the run from below.
-size_t Removal::remove_run(Records run, Records gone)
+// Those that are gone move to the front of all, where those before them made room or are gone too.
+void Removal::remove_run(Records run, Records all, Removed &removed)
 {
-	if (run.size() > 1 && unmap(run).ok()) {
-		std::copy(run.begin(), run.end(), gone.begin());
-		return run.size();
+	if (run.size() > 1) {
+		++removed.calls;
+		if (unmap(run).ok()) {
+			std::copy(run.begin(), run.end(), all.begin() + removed.mappings);
+			removed.mappings += static_cast<unsigned>(run.size());
+			return;
+		}
 	}
-	size_t n = 0;
 	for (MappingRecord *&record : run) {
+		++removed.calls;
 		const Outcome o = unmap({&record, 1});
 		if (o.ok()) {
-			gone[n++] = record;
+			all[removed.mappings++] = record;
 			continue;
 		}
 		const Mapping m = record->mapping();
 		quarantine(record);
 		report(Trouble::unmap_failed, m.iova, m.len, o);
 	}
-	return n;
 }
 
 void Removal::give_back(unsigned lcore, Records gone)

@@ -40,8 +40,12 @@ public:
 
 	// lcore: whose cache gets the address, as in Domain.
 	Outcome remove(unsigned lcore, core::MappingRecord *record);
-	// In any order; they come back sorted. Returns how many are gone.
-	unsigned remove(unsigned lcore, std::span<core::MappingRecord *> records);
+	// In any order; they come back sorted.
+	struct Removed {
+		unsigned mappings = 0;
+		unsigned calls = 0;  // of the backend
+	};
+	Removed remove(unsigned lcore, std::span<core::MappingRecord *> records);
 
 	// Tries again what is in quarantine and due, or all of it: also what another thread was just
 	// trying. Returns how many are gone.
@@ -50,6 +54,7 @@ public:
 	// How many mappings are gone, and their addresses and records free, by the time it says so.
 	// Acquire pairs with give_back().
 	uint64_t given_back() const { return given_back_.load(std::memory_order_acquire); }
+	bool quarantined(uint64_t iova) { return quarantine_.holds(iova); }
 	bool quarantine_empty() const { return quarantine_.empty(); }
 
 private:
@@ -57,7 +62,7 @@ private:
 
 	Outcome unmap(Records run);
 	size_t length_of_run(Records records) const;
-	size_t remove_run(Records run, Records gone);
+	void remove_run(Records run, Records all, Removed &removed);
 	void give_back(unsigned lcore, Records gone);
 	void free_addresses(unsigned lcore, Records gone);
 	template <class Take> unsigned retry(unsigned lcore, Take take);

@@ -88,31 +88,36 @@ Retirer::~Retirer() = default;
 RetireQueue *Retirer::queue_of(unsigned lcore)
 {
 	if (lcore == core::kNoLcore)
-		return nullptr;
+		return &queues_.shared();
 	RetireQueue *queue = by_lcore_[lcore].load(std::memory_order_relaxed);
 	if (queue)
 		return queue;
 	queue = queues_.claim();
 	if (!queue)
-		return nullptr;
+		queue = &queues_.shared();
 	by_lcore_[lcore].store(queue, std::memory_order_relaxed);
-	if (inlined_)
+	if (inlined_ && queue != &queues_.shared())
 		domain_.set_retired(lcore, queue->hot());
 	return queue;
 }
 
 bool Retirer::extend_and_put(RetireQueue &queue, uint64_t iova, uint64_t len)
 {
-	const core::Geometry &g = domain_.geometry();
-	const uint64_t granules = g.pfn(iova + (len - 1)) - g.pfn(iova) + 1;
-	if (queue.put(g.shift, iova, len))
+	const unsigned shift = domain_.geometry().shift;
+	if (queue.put(shift, iova, len))
 		return true;
-	const bool put = queues_.extend(queue, granules) && queue.put(g.shift, iova, len);
+	const bool put = queues_.extend(queue, granules_of(iova, len)) && queue.put(shift, iova, len);
 	// serve(0) closes the queues, and may have come by before this one was extended. The queue's
 	// lock orders the two: either it closes after us, or we see what it said before.
 	if (served_until_.load(std::memory_order_relaxed) == 0)
 		queue.close();
 	return put;
+}
+
+uint64_t Retirer::granules_of(uint64_t iova, uint64_t len) const
+{
+	const core::Geometry &g = domain_.geometry();
+	return g.pfn(iova + (len - 1)) - g.pfn(iova) + 1;
 }
 
 bool Retirer::put_shared(uint64_t iova, uint64_t len)
@@ -127,10 +132,11 @@ bool Retirer::is_served() const { return core::now_ns() < served_until_.load(std
 // nothing, because others use the budget up, or where nobody serves, this entry is done at once.
 bool Retirer::put(unsigned lcore, uint64_t iova, uint64_t len)
 {
-	if (!RetireQueue::takes(domain_.geometry().shift, len))
+	// What can never be deferred is no reason to empty a queue.
+	if (!RetireQueue::takes(domain_.geometry().shift, len) || granules_of(iova, len) > queues_.most())
 		return false;
-	RetireQueue *own = queue_of(lcore);
-	RetireQueue &queue = own ? *own : queues_.shared();
+	RetireQueue &queue = *queue_of(lcore);
+	const bool own = &queue != &queues_.shared();
 	bool served = false, helped = false;
 	for (unsigned round = 0; round < kHelpRounds; ++round) {
 		served = is_served();
@@ -156,8 +162,12 @@ unsigned Retirer::help(unsigned lcore, RetireQueue &queue)
 	Batch::Arrays<kHelp, 1> arrays;
 	Batch batch = arrays.batch();
 	queues_.note_peak();
-	const unsigned n = take(queue, batch, core::now_ns());
+	const uint64_t now = core::now_ns();
+	// Before they leave the queue, so that somebody who asks for the oldest finds them.
+	queue.set_helped_since(queue.oldest(now));
+	const unsigned n = take(queue, batch, now);
 	retire(lcore, batch);
+	queue.set_helped_since(UINT64_MAX);
 	return n;
 }
 
@@ -165,6 +175,8 @@ void Retirer::release_lcore(unsigned lcore)
 {
 	RetireQueue *queue = by_lcore_[lcore].exchange(nullptr, std::memory_order_relaxed);
 	if (!queue)
+		return;
+	if (queue == &queues_.shared())
 		return;
 	domain_.set_retired(lcore, nullptr);
 	while (help(core::kNoLcore, *queue) != 0) {
@@ -244,13 +256,18 @@ unsigned Retirer::retire(unsigned lcore, Batch &batch)
 	for (unsigned i = 0; i < batch.n; i += kAtOnce)
 		records += resolve(batch.entries.subspan(i, std::min(kAtOnce, batch.n - i)),
 				   batch.records.subspan(records));
-	const unsigned gone = removal_.remove(lcore, batch.records.first(records));
+	const Removal::Removed removed = removal_.remove(lcore, batch.records.first(records));
 	const uint64_t now = core::now_ns();
-	for (const Batch::Part &part : batch.parts.first(batch.part_count))
+	uint64_t granules = 0;
+	for (const Batch::Part &part : batch.parts.first(batch.part_count)) {
 		queues_.done(part.entries, part.granules, part.since, now);
+		granules += part.granules;
+	}
 	queues_.counters.flushes.fetch_add(1, std::memory_order_relaxed);
+	if (watch_)
+		watch_(batch.n, removed.calls, domain_.geometry().bytes(granules));
 	batch.n = batch.part_count = 0;
-	return gone;
+	return removed.mappings;
 }
 
 // Ends the uses that the entries speak of. Returns how many mappings that leaves without any:

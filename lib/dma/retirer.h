@@ -43,6 +43,9 @@ public:
 	unsigned pass(unsigned lcore);
 	// Until nothing that was put before is deferred.
 	unsigned drain(unsigned lcore);
+	// Told of each batch: entries, calls of the backend, bytes. Before anything is put.
+	using Watch = std::function<void(unsigned entries, unsigned calls, uint64_t bytes)>;
+	void set_watch(Watch watch) { watch_ = std::move(watch); }
 	bool anything_deferred() const { return queues_.deferred().entries != 0; }
 
 private:
@@ -50,6 +53,7 @@ private:
 	struct PassBatch;
 	class Helping;
 	core::RetireQueue *queue_of(unsigned lcore);
+	uint64_t granules_of(uint64_t iova, uint64_t len) const;
 	bool extend_and_put(core::RetireQueue &queue, uint64_t iova, uint64_t len);
 	bool put_shared(uint64_t iova, uint64_t len);
 	bool is_served() const;
@@ -67,6 +71,7 @@ private:
 	const bool inlined_;
 	std::atomic<uint64_t> served_until_ = 0;
 	std::atomic<bool> told_ = false;  // that nobody serves
+	Watch watch_;
 	std::atomic<core::RetireQueue *> by_lcore_[core::kMaxLcores] = {};
 	core::SpinLock shared_lock_;  // of who puts into the shared queue
 

@@ -102,11 +102,12 @@ unsigned serve(iovad_domain &d)
 	return items;
 }
 
-void make_last_pass(iovad_domain &d)
+void make_last_pass(iovad_domain &d, bool served_on)
 try {
 	if (!d.mapper)
 		return;
-	d.mapper->serve(0);
+	if (!served_on)
+		d.mapper->serve(0);
 	const dma::Outcome o = d.mapper->drain(rte_lcore_id());
 	if (!o.ok())
 		log_outcome(d.shared->name, "some of what was deferred could not be unmapped", o);
@@ -165,16 +166,16 @@ void control_hurry()
 	control_thread_hurry();
 }
 
-void control_last_pass()
+void control_last_pass(bool served_on)
 {
 	const DomainsInUse domains;
-	for_each_there(domains, make_last_pass);
+	for_each_there(domains, [served_on](iovad_domain &d) { make_last_pass(d, served_on); });
 }
 
 ControlReport control_report()
 {
-	const uint64_t now = now_ns();
 	const uint64_t last_pass = statistics.last_pass_ns.load(kRelaxed), last_poll = statistics.last_poll_ns.load(kRelaxed);
+	const uint64_t now = now_ns();  // last: a pass may run meanwhile
 	const Log2Histogram &passes = statistics.passes;
 	return {
 		.thread = control_thread_runs(),

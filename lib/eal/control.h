@@ -21,9 +21,9 @@ uint64_t control_interval_us();
 bool control_due();
 // There is a new domain, which may be more impatient than the others.
 void control_hurry();
-// A last pass: nothing is deferred after it, and nothing will be before the next one. Waits for
-// the pass that is running.
-void control_last_pass();
+// A last pass of one runner: nothing is deferred after it, and, unless another serves on, nothing
+// will be before the next one. Waits for the pass that is running.
+void control_last_pass(bool served_on);
 
 // Of this process, since its start. Times of passes are rounded up to a power of two, but the longest.
 struct ControlReport {

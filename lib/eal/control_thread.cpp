@@ -117,8 +117,7 @@ int ControlThread::stop()
 	wake_.notify_one();
 	pthread_join(thread_, nullptr);
 	owner_.store(0, std::memory_order_relaxed);
-	if (!control_service_runs())
-		control_last_pass();
+	control_last_pass(control_service_runs());
 	IOVAD_LOG(INFO, "the control thread has stopped");
 	return 0;
 }
@@ -136,7 +135,9 @@ void ControlThread::hurry()
 
 void ControlThread::abandon()
 {
-	if (!runs() || pthread_equal(thread_, pthread_self()))
+	// Who is stopping it just now joins it as well.
+	const std::unique_lock lifecycle(lifecycle_, std::try_to_lock);
+	if (!lifecycle || !runs() || pthread_equal(thread_, pthread_self()))
 		return;
 	std::unique_lock wait(mutex_);
 	stopping_ = true;

@@ -118,6 +118,7 @@ iovad_domain *open_handle(const rte_memzone *zone)
 	}
 	d->lcore_callback = rte_lcore_callback_register(zone->name, lcore_comes, lcore_goes, d.get());
 	if (!d->lcore_callback) {
+		IOVAD_LOG(ERR, "%s: no memory for the callback of lcores", shared->name);
 		remove_process(*shared, pid);
 		return fail(ENOMEM);
 	}
@@ -226,14 +227,20 @@ dma::Mapper::Policy policy_of(const iovad_domain_conf &conf)
 	return conf.unmap_policy == IOVAD_UNMAP_LAZY ? dma::Mapper::Policy::lazy : dma::Mapper::Policy::strict;
 }
 
+void tell_quarantined(iovad_domain &d, uint64_t iova, uint64_t len, unsigned tries, const dma::Outcome &o)
+{
+	d.log.quarantined(iova, len, tries, o);
+	trace::quarantine(d.shared->name, iova, len, tries);
+}
+
 // What happens where no caller is told.
-void log_trouble(DomainLog &log, dma::Trouble trouble, uint64_t iova, uint64_t len, const dma::Outcome &o)
+void tell_trouble(iovad_domain &d, dma::Trouble trouble, uint64_t iova, uint64_t len, const dma::Outcome &o)
 {
 	switch (trouble) {
-	case dma::Trouble::unmap_failed: return log.quarantined(iova, len, 1, o);
-	case dma::Trouble::still_quarantined: return log.quarantined(iova, len, dma::Quarantine::kTriesReported, o);
-	case dma::Trouble::not_mapped: return log.bad_unmap(iova, len);
-	case dma::Trouble::not_served: return log.unmapped_in_caller();
+	case dma::Trouble::unmap_failed: return tell_quarantined(d, iova, len, 1, o);
+	case dma::Trouble::still_quarantined: return tell_quarantined(d, iova, len, dma::Quarantine::kTriesReported, o);
+	case dma::Trouble::not_mapped: return d.log.bad_unmap(iova, len);
+	case dma::Trouble::not_served: return d.log.unmapped_in_caller();
 	}
 }
 
@@ -247,8 +254,11 @@ try {
 						 std::move(open.backend),
 						 [memory = d.memory.get()](unsigned n) { return take_tables(*memory, n); });
 	d.mapper->set_helpers(cpus_without_lcores());
-	d.mapper->set_report([log = &d.log](dma::Trouble trouble, uint64_t iova, uint64_t len, const dma::Outcome &o) {
-		log_trouble(*log, trouble, iova, len, o);
+	d.mapper->set_report([&d](dma::Trouble trouble, uint64_t iova, uint64_t len, const dma::Outcome &o) {
+		tell_trouble(d, trouble, iova, len, o);
+	});
+	d.mapper->set_watch([&d](unsigned ranges, unsigned calls, uint64_t bytes) {
+		trace::retire(d.shared->name, ranges, calls, bytes);
 	});
 	d.container_fd = open.container_fd;
 	if (const int error = refresh(d))
@@ -370,10 +380,37 @@ iovad_domain *lookup_domain(const char *name)
 		return fail(EPROTO);
 	}
 	iovad_domain *d = open_handle(zone);
-	if (d)
-		add_handle(d, DomainsInUse());
+	if (!d)
+		return nullptr;
+	// It may be going away since: who destroys it clears the magic, then looks who is attached.
+	if (std::atomic_ref(shared->magic).load(std::memory_order_seq_cst) != SharedDomain::kMagic) {
+		close_handle(d);
+		return fail(ENOENT);
+	}
+	add_handle(d, DomainsInUse());
 	return d;
 }
+
+namespace {
+
+// Nobody can attach meanwhile; afterwards again, unless it is destroyed.
+class Withdrawn {
+public:
+	explicit Withdrawn(SharedDomain &domain) : domain_(&domain) { set(0); }
+	~Withdrawn() { if (domain_) set(SharedDomain::kMagic); }
+	Withdrawn(const Withdrawn &) = delete;
+	Withdrawn &operator=(const Withdrawn &) = delete;
+
+	void for_good() { domain_ = nullptr; }
+
+private:
+	// Sequentially consistent, with the list of processes: see lookup_domain().
+	void set(uint64_t magic) { std::atomic_ref(domain_->magic).store(magic, std::memory_order_seq_cst); }
+
+	SharedDomain *domain_;
+};
+
+}  // namespace
 
 int destroy_domain(iovad_domain *d)
 {
@@ -383,6 +420,7 @@ int destroy_domain(iovad_domain *d)
 		close_handle(d);
 		return 0;
 	}
+	Withdrawn withdrawn(*d->shared);
 	if (const uint32_t pid = other_process(*d->shared, this_process())) {
 		IOVAD_LOG(ERR, "%s: not destroyed, process %u is attached", d->shared->name, pid);
 		return -EBUSY;
@@ -404,8 +442,7 @@ int destroy_domain(iovad_domain *d)
 	const rte_memzone *zone = d->memzone;
 	remove_handle(d, no_pass);
 	close_handle(d);
-	// A lookup that races with this sees a zone that is no domain.
-	std::atomic_ref(static_cast<SharedDomain *>(zone->addr)->magic).store(0, std::memory_order_relaxed);
+	withdrawn.for_good();
 	rte_memzone_free(zone);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <new>
 
 #include "eal/domain_registry.h"
 #include "eal/log.h"
@@ -47,9 +48,13 @@ int with_named(const char *command, const char *parameters, const UseDomain &use
 		return refuse(command, parameters, "which domain? /iovad/list has their names");
 	char name[IOVAD_NAME_MAX + 2];  // so that none of those too long is cut to one there is
 	std::snprintf(name, sizeof name, "%.*s", static_cast<int>(std::strcspn(parameters, ",")), parameters);
-	if (!with_domain(name, use))
-		return refuse(command, parameters, "no domain of this name; /iovad/list has those there are");
-	return 0;
+	try {
+		if (with_domain(name, use))
+			return 0;
+	} catch (const std::bad_alloc &) {
+		return -ENOMEM;
+	}
+	return refuse(command, parameters, "no domain of this name; /iovad/list has those there are");
 }
 
 template <void (*tell)(iovad_domain &, Answer &)>

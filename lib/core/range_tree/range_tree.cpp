@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/range_tree/range_tree.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "core/range_tree/dispatch.h"
@@ -116,15 +117,27 @@ uint64_t RangeTree::largest_gap() const
 {
 	if (root_.gap != UINT32_MAX)
 		return root_.gap;
-	// The summary saturated: look at every extent.
-	uint64_t largest = 0;
-	for (Pfn pfn = first_; pfn < end_;) {
-		const Extent e = find(pfn);
-		if (e.value == 0 && e.end - e.start > largest)
-			largest = e.end - e.start;
-		pfn = e.end;
+	return longest_below(root_ref_, height_);
+}
+
+// The summary saturated: only children that did can hold the longest, and gaps so long are few.
+uint64_t RangeTree::longest_below(NodeRef ref, uint32_t height) const
+{
+	uint64_t longest = 0;
+	if (height == 0) {
+		const Leaf &leaf = pool_->leaf(ref);
+		for (unsigned i = 0; i < leaf.n; ++i) {
+			if (value_of(leaf.key[i]) == 0)
+				longest = std::max(longest, pfn_of(leaf.key[i + 1]) - pfn_of(leaf.key[i]));
+		}
+		return longest;
 	}
-	return largest;
+	const Inner &inner = pool_->inner(ref);
+	for (unsigned c = 0; c < inner.n; ++c) {
+		if (inner.gap[c] == UINT32_MAX)
+			longest = std::max(longest, longest_below(inner.child[c], height - 1));
+	}
+	return longest;
 }
 
 }  // namespace iovad::core

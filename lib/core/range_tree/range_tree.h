@@ -107,6 +107,8 @@ private:
 	template <class Kernels> friend struct GivingBack;
 	friend struct RangeTreeVerifier;
 
+	uint64_t longest_below(NodeRef ref, uint32_t height) const;
+
 	NodePool *pool_;
 	NodeRef root_ref_;
 	uint32_t height_;  // levels of inner nodes above the leaves

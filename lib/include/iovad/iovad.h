@@ -191,7 +191,8 @@ IOVAD_API struct iovad_domain *iovad_domain_lookup(const char *name);
  * power of two of len; up to 64 granules it occupies that power of two.
  * Takes no lock on a hit, else the depot's or the domain's. Before it fails it
  * takes back what caches hold, and may wait some milliseconds for a thread that
- * lost its CPU inside its cache.
+ * lost its CPU inside its cache; then it unmaps what is deferred, or waits for who
+ * does, which may block.
  * @param len bytes, a multiple of the granule.
  * @param limit highest address, inclusive, that the range may touch.
  * @return 0; -EINVAL d or iova is NULL, len is 0, not a multiple of the granule or

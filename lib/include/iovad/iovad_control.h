@@ -14,11 +14,12 @@
  * in several ways at once, one works at a time. It serves the domains that this process
  * created.
  *
- * Where none runs nothing is lost: lazy unmapping becomes strict, in the caller, as soon as
- * the last pass is older than four times lazy_max_age_us (at least 100 ms). That is
- * logged, and visible in telemetry (/iovad/control). What an lcore had deferred shortly before
- * stays until it unmaps again, or until iovad_flush(), the domain's end, or the next pass:
- * so stop by iovad_control_thread_stop(), which leaves nothing.
+ * Where none runs nothing is lost: lazy unmapping becomes strict, in the caller, once the
+ * last pass is older than four times lazy_max_age_us (at least 100 ms) and the lcore has put
+ * the 128 granules that it may put before it looks. That is logged, and visible in telemetry
+ * (/iovad/control). What an lcore had deferred stays until then, or until iovad_flush(), the
+ * domain's end, or the next pass: so stop by iovad_control_thread_stop(), which leaves nothing
+ * but what is being unmapped beside the call.
  *
  * A thread that still runs when the program ends is stopped by the library. rte_eal_cleanup()
  * takes the memory of domains away and cannot be noticed in time: stop the thread, and end
@@ -60,8 +61,8 @@ IOVAD_API int iovad_control_service(uint32_t *service_id);
 IOVAD_API int iovad_control_thread_start(void);
 
 /**
- * Stop it after a last pass that leaves nothing deferred. May block. Unless the service
- * runs, lazy unmapping is strict from now on.
+ * Stop it after a last pass that leaves nothing deferred, but what is unmapped beside the
+ * call. May block. Unless the service runs, lazy unmapping is strict from now on.
  * @return 0; -EALREADY none runs.
  */
 IOVAD_API int iovad_control_thread_stop(void);

@@ -97,8 +97,9 @@ IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64
  * lcore has run of late it unmaps all of them: this then works as iovad_unmap_strict()
  * does (counted as `helps`).
  * @return 0; -EINVAL, -ENOTSUP as iovad_unmap_strict(). What is not mapped with that
- *   length is found later: logged, and counted as `bad_unmaps`; with
- *   IOVAD_DOMAIN_F_DEBUG it is found at once: -ENOENT. Where unmapping fails later, the
+ *   length is found later: logged, and counted as `bad_unmaps`. Unmapping twice may end
+ *   the mapping of whoever got the address next, if its length is the same. With
+ *   IOVAD_DOMAIN_F_DEBUG both are found at once: -ENOENT. Where unmapping fails later, the
  *   range is quarantined and that is logged.
  */
 IOVAD_API int iovad_unmap_lazy(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
