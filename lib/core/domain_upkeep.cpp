@@ -83,8 +83,9 @@ void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish fini
 	using asymmetric_fence::Reach;
 	bool any = false;
 	Reach reach = Reach::this_process;
+	// Without caches they hold nothing, and there may be no fence either.
 	for_each_cache([&](LcoreCache &cache) {
-		if (choose(cache)) {
+		if (state_->config.cached && choose(cache)) {
 			cache.revoke();
 			any = true;
 			reach = std::max(reach, reach_of(cache));

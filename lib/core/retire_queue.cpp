@@ -79,6 +79,7 @@ RetireQueues *RetireQueues::format(void *memory, unsigned count, uint64_t most, 
 	all->most_ = most;
 	all->max_age_ = max_age;
 	all->left_ = most;
+	all->unowned_ = count;
 	all->in_work_since_ = UINT64_MAX;
 	// Small enough that what idle owners keep leaves most of it to the others.
 	all->chunk_ = std::clamp<uint64_t>(most / (4 * all->count_), 1, RetireQueue::kEntries / 4);
@@ -91,10 +92,13 @@ RetireQueues *RetireQueues::format(void *memory, unsigned count, uint64_t most, 
 
 RetireQueue *RetireQueues::claim()
 {
+	if (unowned_.load(std::memory_order_relaxed) == 0)
+		return nullptr;
 	for (unsigned i = 1; i < count_; ++i) {
 		LockGuard guard(queues_[i].lock_);
 		if (!queues_[i].owned_) {
 			queues_[i].owned_ = true;
+			unowned_.fetch_sub(1, std::memory_order_relaxed);
 			return &queues_[i];
 		}
 	}
@@ -108,6 +112,7 @@ void RetireQueues::release(RetireQueue &q)
 	left_.fetch_add(q.granted_ - q.hot_.granules, std::memory_order_relaxed);
 	q.granted_ = q.hot_.granules;
 	q.owned_ = false;
+	unowned_.fetch_add(1, std::memory_order_relaxed);
 }
 
 bool RetireQueues::extend(RetireQueue &q, uint64_t granules)

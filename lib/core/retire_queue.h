@@ -147,6 +147,7 @@ private:
 	unsigned count_;
 	uint64_t most_, chunk_, max_age_;
 	std::atomic<uint64_t> left_;  // of the budget
+	std::atomic<unsigned> unowned_;
 	std::atomic<uint64_t> done_entries_, done_granules_;
 	std::atomic<uint64_t> in_work_since_;
 	RetireQueue *queues_;

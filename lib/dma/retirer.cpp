@@ -94,9 +94,9 @@ RetireQueue *Retirer::queue_of(unsigned lcore)
 		return queue;
 	queue = queues_.claim();
 	if (!queue)
-		queue = &queues_.shared();
+		return &queues_.shared();
 	by_lcore_[lcore].store(queue, std::memory_order_relaxed);
-	if (inlined_ && queue != &queues_.shared())
+	if (inlined_)
 		domain_.set_retired(lcore, queue->hot());
 	return queue;
 }
@@ -175,8 +175,6 @@ void Retirer::release_lcore(unsigned lcore)
 {
 	RetireQueue *queue = by_lcore_[lcore].exchange(nullptr, std::memory_order_relaxed);
 	if (!queue)
-		return;
-	if (queue == &queues_.shared())
 		return;
 	domain_.set_retired(lcore, nullptr);
 	while (help(core::kNoLcore, *queue) != 0) {
