@@ -148,12 +148,13 @@ void RetireQueues::done(unsigned entries, uint64_t granules, uint64_t since, uin
 	left_.fetch_add(granules, std::memory_order_relaxed);
 }
 
-bool RetireQueues::due(uint64_t now)
+bool RetireQueues::due(uint64_t now, uint64_t work)
 {
+	const uint64_t patience = max_age_ / 2 - std::min(max_age_ / 2, 2 * work);
 	bool due = deferred().granules > most_ / 2;
 	for_each([&](RetireQueue &queue) {
 		const RetireQueue::Waiting w = queue.visit(now);
-		due |= w.entries > RetireQueue::kEntries / 2 || (w.entries != 0 && now - std::min(now, w.oldest) >= max_age_ / 2);
+		due |= w.entries > RetireQueue::kEntries / 2 || (w.entries != 0 && now - std::min(now, w.oldest) >= patience);
 	});
 	return due;
 }

@@ -58,15 +58,15 @@ public:
 	uint64_t granules() const { return __atomic_load_n(&hot_.granules, __ATOMIC_RELAXED); }
 	// No entry that is still here came earlier; `now` where none is.
 	uint64_t oldest(uint64_t now);
-	// The same for what an owner that helps has taken. Where several help with the shared queue, of
-	// one of them.
-	void set_helped_since(uint64_t since) { helped_since_.store(since, std::memory_order_relaxed); }
-	uint64_t helped_since() const { return helped_since_.load(std::memory_order_relaxed); }
 	// The same, noting that none is.
 	struct Waiting {
 		uint64_t entries, oldest;
 	};
 	Waiting visit(uint64_t now);
+	// What an owner that helps has taken, and not done, came no earlier. Where several help with the
+	// shared queue it is what one of them has.
+	void set_helped_since(uint64_t since) { helped_since_.store(since, std::memory_order_relaxed); }
+	uint64_t helped_since() const { return helped_since_.load(std::memory_order_relaxed); }
 
 	// From now on the owner comes to the cold path.
 	void close();
@@ -117,8 +117,8 @@ public:
 	uint64_t max_age() const { return max_age_; }
 	// Whether it is time to take: something has waited for half of the time that it may, a queue is
 	// half full, or half of the budget is used up. Sooner would be in smaller batches, which have
-	// fewer neighbours.
-	bool due(uint64_t now);
+	// fewer neighbours. work: how long the last batch took; twice that is held in reserve of the half.
+	bool due(uint64_t now, uint64_t work = 0);
 	struct Deferred {
 		uint64_t entries, granules;
 	};

@@ -196,7 +196,12 @@ void Retirer::serve(uint64_t until)
 unsigned Retirer::pass(unsigned lcore)
 {
 	std::lock_guard guard(pass_mutex_);
-	return queues_.due(core::now_ns()) ? take_all(lcore) : 0;
+	const uint64_t begin = core::now_ns();
+	if (!queues_.due(begin, work_))
+		return 0;
+	const unsigned gone = take_all(lcore);
+	work_ = core::now_ns() - begin;
+	return gone;
 }
 
 unsigned Retirer::drain(unsigned lcore)

@@ -77,6 +77,7 @@ private:
 
 	std::mutex pass_mutex_;  // one control pass or drain() at a time
 	std::unique_ptr<PassBatch> pass_batch_;
+	uint64_t work_ = 0;      // nanoseconds that the last pass took which was due
 
 	// Owners that help, by the phase in which they began: drain() ends a phase and waits for it.
 	core::SpinLock helpers_lock_;

@@ -24,7 +24,7 @@ struct ChurnOptions {
 	unsigned ops = 0;     // of each lcore
 	uint64_t size = 2048; // of a buffer
 	unsigned depth = 256; // buffers that an lcore has mapped at once
-	LazyBounds bounds;
+	LazyBounds bounds{.max_bytes = uint64_t(64) << 20};  // each lcore has as much memory, and more
 	std::string json;  // empty: none
 	bool help = false;
 };

@@ -12,10 +12,10 @@
 
 namespace iovad::perf {
 
-// What a device may reach after a lazy unmap.
+// What a device may reach after a lazy unmap: the library's own defaults.
 struct LazyBounds {
 	uint64_t max_age_us = 10'000;
-	uint64_t max_bytes = uint64_t(64) << 20;
+	uint64_t max_bytes = uint64_t(256) << 20;
 };
 
 struct BackendUse {
