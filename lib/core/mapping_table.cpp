@@ -106,13 +106,18 @@ void MappingTable::give_back(MappingRecord *r)
 	--live_;
 }
 
-void MappingTable::add(MappingRecord *r, const Mapping &m)
+void MappingTable::describe(MappingRecord *r, const Mapping &m)
 {
 	// Release pairs with the acquire in lookup().
 	r->iova.store(m.iova, std::memory_order_release);
 	r->va.store(m.va, std::memory_order_release);
 	r->len.store(m.len, std::memory_order_release);
 	r->dir.store(m.dir, std::memory_order_release);
+}
+
+void MappingTable::add(MappingRecord *r, const Mapping &m)
+{
+	describe(r, m);
 	r->number = ++added_;
 	const Pfn first = first_page(m.iova);
 	by_iova_.fill(first, first + (m.len >> shift_), entry(r), pool_);

@@ -102,6 +102,8 @@ public:
 
 	// A record to add() or to give_back(). Needs has_tables(). Null: there is none left.
 	MappingRecord *take();
+	// What it is about. Lookups do not find it yet.
+	void describe(MappingRecord *record, const Mapping &mapping);
 	// Lookups find it from now on.
 	void add(MappingRecord *record, const Mapping &mapping);
 	// They do not any more. Then give_back() makes it free.

@@ -248,16 +248,23 @@ Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_
 		give_back(record);
 		return outcome(status);
 	}
-	record->installed = kind == Kind::installed_region;
-	if (const Outcome o = record->installed ? probe(first, m.va, m.len, dir) : install(first, m.va, m.len, dir); !o.ok()) {
+	if (const Outcome o = install(first, m.va, m.len, dir); !o.ok()) {
 		deallocate(lcore, *record, first, m.len);
 		give_back(record);
 		return o;
 	}
+	const Mapping mapping = {first, m.va, m.len, dir};
+	if (kind == Kind::installed_region) {
+		// That was to see whether it can be there: who installs it may take a collision for success.
+		table_.describe(record, mapping);
+		if (const Outcome o = removal_.uninstall(record); !o.ok())
+			return o;
+	}
 	LockGuard guard(table_.lock());
+	record->installed = kind == Kind::installed_region;
 	record->region = kind != Kind::buffer;
 	record->whole = kind == Kind::buffer;
-	table_.add(record, {first, m.va, m.len, dir});
+	table_.add(record, mapping);
 	iova = first + m.offset;
 	return {};
 }
@@ -347,17 +354,6 @@ Outcome Mapper::install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
 	const Outcome o = guarded([&] { return backend_->map(iova, reinterpret_cast<void *>(va), len, dir); });
 	count(o.ok() ? table_.counters.maps : table_.counters.errors);
 	return o;
-}
-
-// Whether somebody else can install it there: who does may take a collision for success.
-Outcome Mapper::probe(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
-{
-	const Outcome o = install(iova, va, len, dir);
-	if (!o.ok())
-		return o;
-	count(table_.counters.unmaps);
-	count(table_.counters.unmapped);
-	return guarded([&] { return backend_->unmap(iova, len); });
 }
 
 // ---- the control lcore ----

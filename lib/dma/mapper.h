@@ -113,7 +113,6 @@ private:
 	void give_back(core::MappingRecord *record);
 	Status allocate(unsigned lcore, const Memory &m, uint64_t limit, core::MappingRecord &r, uint64_t &iova);
 	void deallocate(unsigned lcore, const core::MappingRecord &r, uint64_t iova, uint64_t len);
-	Outcome probe(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir);
 	Outcome install(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir);
 	Status keep_out(core::Pfn first, core::Pfn end, Span *conflict);
 	uint64_t large_page(const Memory &m, uint64_t size) const;

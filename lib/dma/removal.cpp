@@ -72,13 +72,20 @@ Outcome Removal::unmap(Records run)
 	return o;
 }
 
+Outcome Removal::uninstall(MappingRecord *record)
+{
+	const Outcome o = unmap({&record, 1});
+	if (o.ok())
+		return {};
+	quarantine(record);
+	return {Status::failed, o.error, o.advice};
+}
+
 Outcome Removal::remove(unsigned lcore, MappingRecord *record)
 {
 	if (!record->installed) {
-		if (const Outcome o = unmap({&record, 1}); !o.ok()) {
-			quarantine(record);
-			return {Status::failed, o.error, o.advice};
-		}
+		if (const Outcome o = uninstall(record); !o.ok())
+			return o;
 	}
 	give_back(lcore, {&record, 1});
 	return {};

@@ -38,6 +38,8 @@ public:
 	void set_report(Report report) { report_ = std::move(report); }
 	void report(Trouble trouble, uint64_t iova, uint64_t len, const Outcome &o = {}) const noexcept;
 
+	// The translation only. Where it does not go the record, with its address, is in quarantine.
+	Outcome uninstall(core::MappingRecord *record);
 	// lcore: whose cache gets the address, as in Domain.
 	Outcome remove(unsigned lcore, core::MappingRecord *record);
 	// In any order; they come back sorted.
