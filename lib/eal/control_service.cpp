@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/control_service.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -58,7 +59,9 @@ int register_control_service(uint32_t &id)
 bool control_service_runs()
 {
 	const uint64_t last = last_call_tsc.load(std::memory_order_relaxed);
-	return last != 0 && rte_get_tsc_cycles() - last < rte_get_tsc_hz() / kCallsPerSecond;
+	// The TSC may be read before the time of the last call is, and so be earlier.
+	const uint64_t now = std::max(rte_get_tsc_cycles(), last);
+	return last != 0 && now - last < rte_get_tsc_hz() / kCallsPerSecond;
 }
 
 }  // namespace iovad::eal

@@ -97,6 +97,18 @@ TEST_F(MapperFailures, ARegionThatCannotBeUnmappedIsGoneAndQuarantined)
 	rig.expect_empty();
 }
 
+// What EAL is to install is tried first. What the trial leaves behind is not handed out.
+TEST_F(MapperFailures, ATrialThatCannotBeTakenBackIsQuarantined)
+{
+	uint64_t iova;
+	rig.faulty.fail(Call::unmap, 1, kBroken);
+	EXPECT_EQ(Status::failed, rig.mapper.add_region(at(kMemory), k4K, kNoLimit, kBidirectional, iova, Installer::other).status);
+	EXPECT_EQ(k4K, rig.table.counters.quarantined_bytes);
+	EXPECT_EQ(1u, rig.soft->stats().mappings);
+	EXPECT_TRUE(rig.mapper.make_room(0));
+	rig.expect_empty();
+}
+
 // In a small domain: whatever is asked for, the quarantined address is not given.
 TEST_F(MapperFailures, AQuarantinedAddressIsNeverHandedOut)
 {
