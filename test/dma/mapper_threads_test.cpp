@@ -184,13 +184,13 @@ TEST(MapperThreads, WithUnmapsThatFail)
 			wrong += !rig.reaches(h.iova, h.va, h.len, 3);
 			failed += rig.mapper.unmap(me, h.iova, h.len).status == Status::failed;
 			if (random.below(40) == 0)
-				rig.mapper.make_room(0);
+				rig.mapper.make_room(core::kNoLcore);
 		}
 	});
 	EXPECT_EQ(0u, wrong);
 	EXPECT_GT(failed, 0u);
 	rig.faulty.heal();
-	rig.mapper.make_room(0);
+	rig.mapper.make_room(core::kNoLcore);
 	rig.expect_empty();
 }
 
