@@ -28,8 +28,8 @@ void control_last_pass(bool served_on);
 // Of this process, since its start. Times of passes are rounded up to a power of two, but the longest.
 struct ControlReport {
 	bool thread;                // it runs
-	bool service;               // the service is registered, and set to run
-	bool poll;                  // iovad_control_poll() made a pass within the last second
+	bool service;               // the service was called in the last 100 ms
+	bool poll;                  // iovad_control_poll() was called within the last second
 	uint64_t passes, skipped;   // skipped: another one was running
 	uint64_t items;             // reclaimed
 	uint64_t last_pass_age_us;  // UINT64_MAX: there was none

@@ -115,7 +115,7 @@ struct iovad_range {
 
 /** Counters since creation; gauges are exact when nothing runs beside the call. */
 struct iovad_domain_stats {
-	uint64_t live_ranges, live_bytes;         /**< handed out */
+	uint64_t live_ranges, live_bytes;         /**< handed out; deferred and quarantined ones too */
 	uint64_t cached_ranges, cached_bytes;     /**< in magazines and depots */
 	uint64_t deferred_ranges, deferred_bytes; /**< unmapped lazily, devices may still reach them */
 	uint64_t deferred_oldest_us;              /**< at most so long ago */

@@ -22,7 +22,8 @@
  *
  * The functions that change mappings work in the process that created the
  * domain; others get -ENOTSUP. They may block: they take the domain's lock
- * for an operation of the tree, and make system calls with VFIO. Lookups work
+ * for an operation of the tree, make system calls with VFIO, and where something
+ * has run out they unmap what is deferred, or wait for who does. Lookups work
  * in every process, never block and are safe beside all of these.
  *
  * Not to be called from callbacks of EAL's memory events or of its walks over
@@ -86,9 +87,14 @@ IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64
 
 /**
  * Unmap soon: put into this lcore's queue, for the control lcore (iovad_control.h) to
- * unmap with its neighbours. No lock, no system call. Until then devices still reach
- * the memory, lookups may still find it, and its address is not handed out: for at
- * most conf.lazy_max_age_us, and conf.lazy_max_bytes at once. iovad_flush() waits for it.
+ * unmap with its neighbours. Until then devices still reach the memory, lookups may still
+ * find it, and its address is not handed out: for conf.lazy_max_age_us as long as the
+ * control lcore keeps up (deferred_peak_us says what it came to), and never more than
+ * conf.lazy_max_bytes at once. iovad_flush() waits for it.
+ *
+ * iovad_unmap() of a lazy domain takes no lock and makes no system call while the queue has
+ * room; this function, in other domains, takes a lock. What is longer than 4095 granules
+ * or than conf.lazy_max_bytes is unmapped strictly.
  *
  * So the memory may be used for something else, or given back to the system, only where
  * a late access of the device does no harm there.
@@ -99,7 +105,8 @@ IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64
  * @return 0; -EINVAL, -ENOTSUP as iovad_unmap_strict(). What is not mapped with that
  *   length is found later: logged, and counted as `bad_unmaps`. Unmapping twice may end
  *   the mapping of whoever got the address next, if its length is the same. With
- *   IOVAD_DOMAIN_F_DEBUG both are found at once: -ENOENT. Where unmapping fails later, the
+ *   IOVAD_DOMAIN_F_DEBUG it is found at once, -ENOENT, unless the address has come again with
+ *   that length, or others still use the same region. Where unmapping fails later, the
  *   range is quarantined and that is logged.
  */
 IOVAD_API int iovad_unmap_lazy(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
