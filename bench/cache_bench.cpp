@@ -12,6 +12,7 @@
 //   live:N:bulk  the same by 32
 //   neighbour as pair, while a second lcore does the same
 //   handover  out here in bursts of 32, through a ring, back on a second lcore
+#include "bench_main.h"
 #include "eal_session.h"
 #include "neighbour.h"
 #include "pairs.h"
@@ -29,8 +30,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <exception>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -307,17 +306,4 @@ void run()
 
 }  // namespace
 
-int main(int argc, char **argv)
-{
-	benchmark::Initialize(&argc, argv);
-	if (benchmark::ReportUnrecognizedArguments(argc, argv))
-		return 1;
-	try {
-		run();
-	} catch (const std::exception &e) {
-		std::fprintf(stderr, "cache_bench: %s\n", e.what());
-		return 1;
-	}
-	benchmark::Shutdown();
-	return 0;
-}
+int main(int argc, char **argv) { return iovad::bench::bench_main(argc, argv, run); }

@@ -7,6 +7,7 @@
 //              the pages and emptying the queue are not timed. One domain for both. The median burst.
 //   sustained  a page is unmapped, and another mapped, while 256 are mapped and the control thread
 //              runs on a CPU of its own; beside the same in a domain that unmaps strictly.
+#include "bench_main.h"
 #include "eal_session.h"
 #include "pairs.h"
 #include "stopwatch.h"
@@ -19,8 +20,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <exception>
 #include <stdexcept>
 #include <vector>
 
@@ -175,17 +174,4 @@ void run()
 
 }  // namespace
 
-int main(int argc, char **argv)
-{
-	benchmark::Initialize(&argc, argv);
-	if (benchmark::ReportUnrecognizedArguments(argc, argv))
-		return 1;
-	try {
-		run();
-	} catch (const std::exception &e) {
-		std::fprintf(stderr, "lazy_bench: %s\n", e.what());
-		return 1;
-	}
-	benchmark::Shutdown();
-	return 0;
-}
+int main(int argc, char **argv) { return iovad::bench::bench_main(argc, argv, run); }

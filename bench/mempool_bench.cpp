@@ -9,6 +9,7 @@
 //   handover        out here, through a ring, back on a second lcore, by 32
 //   ...:cached      with a cache of 512 objects per lcore: the driver is hardly called
 //   ...:two_lcores  while a second lcore does the same with the same pool
+#include "bench_main.h"
 #include "eal_session.h"
 #include "neighbour.h"
 #include "pairs.h"
@@ -24,8 +25,6 @@
 
 #include <dlfcn.h>
 
-#include <cstdio>
-#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -149,17 +148,4 @@ void run()
 
 }  // namespace
 
-int main(int argc, char **argv)
-{
-	benchmark::Initialize(&argc, argv);
-	if (benchmark::ReportUnrecognizedArguments(argc, argv))
-		return 1;
-	try {
-		run();
-	} catch (const std::exception &e) {
-		std::fprintf(stderr, "mempool_bench: %s\n", e.what());
-		return 1;
-	}
-	benchmark::Shutdown();
-	return 0;
-}
+int main(int argc, char **argv) { return iovad::bench::bench_main(argc, argv, run); }
