@@ -261,9 +261,9 @@ TEST(Telemetry, AnswersWhileDomainsComeAndGo)
 	});
 	iovad_domain_conf conf = conf_of_pages(64);
 	conf.name = "brief";
-	for (int i = 0; i < 200; ++i) {
+	for (int i = 0; i < 200 && !HasFailure(); ++i) {
 		iovad_domain *d = iovad_domain_create(&conf);
-		ASSERT_NE(nullptr, d);
+		EXPECT_NE(nullptr, d);
 		EXPECT_EQ(0, iovad_domain_destroy(d));
 	}
 	done = true;
