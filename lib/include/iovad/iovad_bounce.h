@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026, the iovad authors
+ *
+ * iovad: bounce pools. Mapped huge-page memory that data is copied through, where the caller's
+ * memory cannot be given to the device: heap or page cache, devices with fewer address bits than
+ * the memory needs, devices that are not trusted, guests whose memory is confidential, and
+ * packets so small that a copy is cheaper than a mapping.
+ *
+ *   iovad_bounce_map       copies in, and says where the device finds the copy
+ *   iovad_bounce_sync_*    copies a part again, while it is mapped
+ *   iovad_bounce_unmap     copies out what the device wrote, and gives the slot back
+ *
+ * A pool owns a window of max_bytes addresses of its domain, aligned to 2 MiB. Memory comes into
+ * it, and is mapped, 2 MiB at a time. Slots are powers of two from 2 KiB to 2 MiB, each aligned to
+ * its length; what is longer lies in several huge pages at consecutive addresses. An lcore has
+ * slots of its own, as it has addresses: a hit takes no lock and makes no system call.
+ *
+ * The memory of a slot that does not hold the caller's data is zero when the device first gets
+ * it, so that no other mapping's data is seen there.
+ *
+ * Pools grow and shrink on the control lcore (iovad_control.h) only: where none runs, a pool
+ * keeps the size that it has.
+ *
+ * Mapping, syncing and unmapping: any thread of the process that made the pool; two calls for one
+ * mapping must not run at once. Creating and destroying may block.
+ */
+#ifndef IOVAD_BOUNCE_H
+#define IOVAD_BOUNCE_H
+
+#include <iovad/iovad_dma.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct iovad_bounce_pool;
+
+/** Longest name of a pool, without the NUL. */
+#define IOVAD_BOUNCE_NAME_MAX 23
+
+/* Of a pool. */
+/** Serve a miss by memory that the control lcore keeps ready beyond the pool's size. It is given
+ * back there once nothing has used it for a while. */
+#define IOVAD_BOUNCE_F_TRANSIENT (1u << 0)
+
+/* Of iovad_bounce_map(), beside the direction. */
+/** The device writes all of the memory: do not copy in what it holds now. With
+ * IOVAD_FROM_DEVICE only. */
+#define IOVAD_BOUNCE_OVERWRITE (1u << 2)
+
+/* Of iovad_bounce_unmap(). */
+/** Leave the caller's memory as it is. */
+#define IOVAD_BOUNCE_F_SKIP_COPY (1u << 0)
+
+/**
+ * Called on the control lcore, or by who creates or destroys the pool, never on the data path:
+ * may block. prepare: memory is about to be mapped, e.g. to be shared with the host of a
+ * confidential guest; 0 or a negative errno, which refuses it. release: it is unmapped.
+ * @param len a multiple of 2 MiB.
+ */
+typedef int (*iovad_bounce_prepare_t)(void *va, uint64_t len, void *opaque);
+typedef void (*iovad_bounce_release_t)(void *va, uint64_t len, void *opaque);
+
+struct iovad_bounce_conf {
+	size_t size;             /**< sizeof this struct */
+	const char *name;        /**< letters, digits, '_', '-'; unique in the process */
+	struct iovad_domain *domain;
+	int socket_id;           /**< of the memory; SOCKET_ID_ANY */
+	uint64_t limit;          /**< highest address, inclusive, that slots may have */
+	uint64_t initial_bytes;  /**< at creation, and the least later; rounded up to 2 MiB; 0 = 2 MiB */
+	uint64_t max_bytes;      /**< rounded up to 2 MiB; 0 = 64 MiB, or initial_bytes if that is more */
+	uint32_t flags;          /**< IOVAD_BOUNCE_F_TRANSIENT */
+	iovad_bounce_prepare_t prepare;  /**< or NULL */
+	iovad_bounce_release_t release;  /**< or NULL */
+	void *opaque;            /**< for these two */
+};
+
+/** Defaults: no limit, SOCKET_ID_ANY, sizes as above. @return 0; -EINVAL conf is NULL. */
+IOVAD_API int iovad_bounce_conf_init(struct iovad_bounce_conf *conf);
+
+struct iovad_bounce_stats {
+	uint64_t size_bytes;       /**< memory in the window, transient too */
+	uint64_t used_bytes;       /**< of slots that are mapped */
+	uint64_t hiwater_bytes;    /**< the most that was ever out of the free space: used, and in caches of lcores */
+	uint64_t transient_bytes;  /**< of size_bytes, on a miss */
+	uint64_t maps;             /**< that succeeded */
+	uint64_t misses;           /**< maps that found no slot at first */
+	uint64_t copied_in_bytes, copied_out_bytes;
+	uint64_t grows, shrinks;   /**< times that memory came, and went */
+};
+
+/**
+ * @return the pool, or NULL with rte_errno: EINVAL conf is NULL, of another size, or holds what it
+ *   must not (the log says what); EEXIST a pool of this name exists; ENOTSUP the domain has no
+ *   backend, or belongs to another process; ENOSPC no max_bytes of addresses in a row under the
+ *   limit; ENOMEM not so many huge pages on the socket; EAGAIN, EPERM, EIO as iovad_region_add().
+ */
+IOVAD_API struct iovad_bounce_pool *iovad_bounce_pool_create(const struct iovad_bounce_conf *conf);
+
+/**
+ * @return 0; -EINVAL p is NULL; -EBUSY something is still mapped, or a port uses the pool (the log
+ *   says which): it works as before; -EIO its memory could not be unmapped: the pool is gone, that
+ *   memory stays reserved.
+ */
+IOVAD_API int iovad_bounce_pool_destroy(struct iovad_bounce_pool *p);
+
+/**
+ * Get a slot for [va, va + len) and, unless told otherwise, copy it there. Also for
+ * IOVAD_FROM_DEVICE: where the device writes less than all, the rest is as it was.
+ * The memory must stay until it is unmapped.
+ * @param len bytes, at least 1; what fits into the pool.
+ * @param min_align_mask 0, or a power of two less one, below 2 MiB: these low bits of the address
+ *   are those of va.
+ * @param dir IOVAD_TO_DEVICE, IOVAD_FROM_DEVICE (and IOVAD_BOUNCE_OVERWRITE), or
+ *   IOVAD_BIDIRECTIONAL.
+ * @param iova where the device finds the copy.
+ * @return 0; -EINVAL a pointer is NULL, len is 0, or min_align_mask or dir is none of these;
+ *   -EMSGSIZE it is longer than max_bytes; -EAGAIN no slot is free now, and the pool can grow;
+ *   -ENOSPC likewise, and it cannot.
+ */
+IOVAD_API int iovad_bounce_map(struct iovad_bounce_pool *p, void *va, uint64_t len, uint64_t min_align_mask,
+			       uint32_t dir, rte_iova_t *iova);
+
+/**
+ * The device is done: copy out what it may have written (all of it, unless dir is IOVAD_TO_DEVICE
+ * or flags has IOVAD_BOUNCE_F_SKIP_COPY), and free the slot.
+ * @param iova, len, dir what iovad_bounce_map() gave, and was given; without IOVAD_BOUNCE_OVERWRITE.
+ * @return 0, or nothing happened: -EINVAL p is NULL, len is 0, or dir or flags is unknown; -ENXIO
+ *   iova is not of this pool; -ENOENT nothing is mapped there; -EALREADY no longer: it was
+ *   unmapped; -EFAULT iova lies in a mapping, or in its padding, and is not its first byte;
+ *   -EACCES it was mapped for another direction; -ERANGE it is not len bytes long.
+ */
+IOVAD_API int iovad_bounce_unmap(struct iovad_bounce_pool *p, rte_iova_t iova, uint64_t len, uint32_t dir,
+				 uint32_t flags);
+
+/**
+ * Copy out [off, off + len) of a mapping, for the CPU to read what the device has written; nothing
+ * where dir is IOVAD_TO_DEVICE.
+ * @param iova what iovad_bounce_map() gave.
+ * @return as iovad_bounce_unmap(); -ERANGE it goes beyond the mapping's end.
+ */
+IOVAD_API int iovad_bounce_sync_for_cpu(struct iovad_bounce_pool *p, rte_iova_t iova, uint64_t off, uint64_t len,
+					uint32_t dir);
+
+/**
+ * Copy in [off, off + len) of a mapping, for the device to read what the CPU has written; nothing
+ * where dir is IOVAD_FROM_DEVICE.
+ * @return as iovad_bounce_sync_for_cpu().
+ */
+IOVAD_API int iovad_bounce_sync_for_device(struct iovad_bounce_pool *p, rte_iova_t iova, uint64_t off,
+					   uint64_t len, uint32_t dir);
+
+/** Sums over all lcores, not of one moment. @return 0; -EINVAL a pointer is NULL. */
+IOVAD_API int iovad_bounce_stats_get(struct iovad_bounce_pool *p, struct iovad_bounce_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IOVAD_BOUNCE_H */
