@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The C API of packet pools and heaps.
+// The C API of packet pools and heaps, and of packets through bounce pools.
 #include "iovad/iovad_ethdev.h"
 
 #include <cerrno>
 
 #include <rte_errno.h>
 
+#include "eal/bounce_pktmbuf_pool.h"
+#include "eal/ethdev_bounce.h"
 #include "eal/heap.h"
 #include "eal/pktmbuf_pool.h"
 
@@ -28,4 +30,31 @@ int iovad_heap_create(struct iovad_domain *d, const char *name, uint64_t len, ui
 int iovad_heap_destroy(struct iovad_domain *d, const char *name)
 {
 	return d && name ? iovad::eal::destroy_heap(*d, name) : -EINVAL;
+}
+
+int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_pool *p)
+{
+	return p ? iovad::eal::enable_ethdev_bounce(port_id, *p) : -EINVAL;
+}
+
+int iovad_ethdev_bounce_disable(uint16_t port_id) { return iovad::eal::disable_ethdev_bounce(port_id); }
+
+int iovad_ethdev_bounce_copy_max(uint16_t port_id, uint32_t bytes)
+{
+	return iovad::eal::set_ethdev_bounce_copy_max(port_id, bytes);
+}
+
+int iovad_ethdev_bounce_stats_get(uint16_t port_id, struct iovad_ethdev_bounce_stats *out)
+{
+	return out ? iovad::eal::read_ethdev_bounce_stats(port_id, *out) : -EINVAL;
+}
+
+struct rte_mempool *iovad_bounce_pktmbuf_pool_create(const char *name, unsigned int n, unsigned int cache_size,
+						     struct iovad_bounce_pool *p, struct rte_mempool *target)
+{
+	if (!name || !p || !target) {
+		rte_errno = EINVAL;
+		return nullptr;
+	}
+	return iovad::eal::create_bounce_pktmbuf_pool({name, n, cache_size}, *p, *target);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026, the iovad authors
  *
- * iovad: packet memory and heaps that lie in a domain.
+ * iovad: packet memory and heaps that lie in a domain, and packets through bounce pools.
  *
  * DPDK gives a buffer's address to devices as the virtual or the physical one.
  * What is made here has an address of the domain's instead, under a limit.
@@ -11,7 +11,7 @@
 #ifndef IOVAD_ETHDEV_H
 #define IOVAD_ETHDEV_H
 
-#include <iovad/iovad_dma.h>
+#include <iovad/iovad_bounce.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -64,6 +64,93 @@ IOVAD_API int iovad_heap_create(struct iovad_domain *d, const char *name, uint64
  *   before; -EIO as iovad_unmap(): the heap is gone, its pages stay.
  */
 IOVAD_API int iovad_heap_destroy(struct iovad_domain *d, const char *name);
+
+/*
+ * Packets through a bounce pool (iovad_bounce.h), for applications that know nothing of it.
+ *
+ * Sending: on ports with bounce enabled, packets of which the device cannot read all segments are
+ * replaced, in the array given to rte_eth_tx_burst(), by mbufs whose data is a copy in the pool.
+ * Order, segments, offloads and dynamic fields are kept, and the original is freed once it is
+ * copied, as a driver would. A segment is within reach where it is mapped, for the device to
+ * read, in the pool's domain at the address that its mbuf says (or where EAL has mapped
+ * it, if the domain is in EAL's VFIO container). Packets that are within reach pass untouched.
+ * Where a packet finds no slot or mbuf, it and those behind it are not sent, as if the
+ * transmit queue were full: rte_eth_tx_burst() says how many were, and the others, in the
+ * array, are the caller's. So nothing is lost here. The slot comes back when the driver frees
+ * the mbuf. Many drivers do so only when they use its descriptor again: a pool wants a slot for
+ * each segment that the transmit queues hold, and for those that lcores' caches hold.
+ *
+ * Receiving: for a queue that was set up with a packet pool of iovad_bounce_pktmbuf_pool_create(),
+ * each packet is copied into mbufs of that pool's target, which the application gets: it never sees
+ * memory that the device can still write. All that the driver said of the packet is kept. Where the
+ * target is empty, or the driver says that more was received than there is room for, the packet is
+ * dropped and counted. Packets of other pools pass untouched.
+ */
+
+struct iovad_ethdev_bounce_stats {
+	uint64_t tx_passed;            /**< packets within reach */
+	uint64_t tx_copied;            /**< packets, */
+	uint64_t tx_copied_bytes;      /**< and bytes */
+	uint64_t tx_mapped;            /**< packets that were mapped, see iovad_ethdev_bounce_copy_max() */
+	uint64_t tx_mapped_bytes;
+	uint64_t tx_waits;             /**< bursts that were cut short: no slot, or no mbuf */
+	uint64_t tx_held_back;         /**< packets in these, each time */
+	uint64_t rx_passed;            /**< packets of other pools */
+	uint64_t rx_copied;
+	uint64_t rx_copied_bytes;
+	uint64_t rx_dropped_nombuf;    /**< the target was empty, or its mbufs are too small */
+	uint64_t rx_dropped_length;    /**< the driver, or the device, gave a length beyond the buffer */
+};
+
+/**
+ * Send and receive through the pool from now on, on all queues that the port has now. May be
+ * called while they are in use. The port is one whose device is in the VFIO container of the
+ * pool's domain. After the number of queues has changed, disable and enable it again.
+ * Rx callbacks that the application has added come after, Tx callbacks of before do so before.
+ * @return 0; -EINVAL p is NULL, or the port has no queues yet; -ENODEV there is no such port; -EBUSY
+ *   it is enabled already; -ENOTSUP the port was configured with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, with
+ *   which drivers do not tell when a buffer is free, or with RTE_ETH_TX_OFFLOAD_MT_LOCKFREE, or
+ *   this DPDK has no Rx and Tx callbacks, or its mbufs hold no IOVA; -ENOMEM.
+ */
+IOVAD_API int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_pool *p);
+
+/**
+ * Packets pass untouched from now on, also those in memory that the device can write. May be called
+ * while queues are in use, not from an Rx or Tx callback; waits for callbacks that run. Packets in flight come to their end, and their slots come back when
+ * the driver frees them: until then the pool cannot be destroyed. A port that is closed is
+ * disabled by that.
+ * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
+ */
+IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
+
+/**
+ * Which packets out of reach are copied: those of at most so many bytes. Longer ones are
+ * mapped, iovad_map(), until the driver frees them, in which case the device reaches what shares
+ * their pages too; where that fails they are copied. iovad_map() may block: see there.
+ * @param bytes UINT32_MAX, the default: all are copied. 0: none.
+ * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
+ */
+IOVAD_API int iovad_ethdev_bounce_copy_max(uint16_t port_id, uint32_t bytes);
+
+/**
+ * Since the port was enabled; sums over its queues, not of one moment. After it was disabled, what they
+ * came to.
+ * @return 0; -EINVAL out is NULL; -ENODEV there is no such port; -ENOENT it was never enabled.
+ */
+IOVAD_API int iovad_ethdev_bounce_stats_get(uint16_t port_id, struct iovad_ethdev_bounce_stats *out);
+
+/**
+ * As rte_pktmbuf_pool_create(), for Rx queues: the buffers lie in slots of the bounce pool, 2 MiB
+ * at a time where there are so long ones, the mbufs themselves where no device reaches them. As large
+ * as those of target. For queues of ports that are enabled with any pool: others get mbufs
+ * in memory that the device can write. rte_mempool_free() gives the slots back.
+ * @param target packet pool of the application's, anywhere, that stays until this one is freed.
+ * @return the pool, or NULL with rte_errno: as rte_pktmbuf_pool_create(); EINVAL also where p or target
+ *   is NULL or target is no packet pool, or has no room for data; ENOTSUP this DPDK's mbufs hold no IOVA;
+ *   EAGAIN, ENOSPC as iovad_bounce_map(): make the bounce pool with enough initial_bytes.
+ */
+IOVAD_API struct rte_mempool *iovad_bounce_pktmbuf_pool_create(const char *name, unsigned int n,
+		unsigned int cache_size, struct iovad_bounce_pool *p, struct rte_mempool *target);
 
 #ifdef __cplusplus
 }

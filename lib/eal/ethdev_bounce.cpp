@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/ethdev_bounce.h"
+
+#include <cerrno>
+#include <memory>
+#include <mutex>
+#include <new>
+
+#include "eal/dpdk_versions.h"
+#include "eal/ethdev_bounce_port.h"
+
+namespace iovad::eal {
+
+namespace {
+
+std::mutex mutex;
+// Of this process, by number, once they were enabled. Never destroyed: when the process ends, its
+// lcores may still use them.
+auto &ports = *new std::unique_ptr<BouncePort>[RTE_MAX_ETHPORTS];
+
+// 0, or why there is none to use. With the mutex held.
+int find(uint16_t id, BouncePort *&out)
+{
+	if (!rte_eth_dev_is_valid_port(id))
+		return -ENODEV;
+	out = ports[id].get();
+	return out ? 0 : -ENOENT;
+}
+
+int find_enabled(uint16_t id, BouncePort *&out)
+{
+	const int error = find(id, out);
+	return error == 0 && !out->enabled() ? -ENOENT : error;
+}
+
+// The driver has closed it.
+int on_destroy(uint16_t id, rte_eth_event_type, void *, void *)
+{
+	const std::lock_guard guard(mutex);
+	if (ports[id] && ports[id]->enabled())
+		ports[id]->close();
+	return 0;
+}
+
+}  // namespace
+
+int enable_ethdev_bounce(uint16_t id, iovad_bounce_pool &pool)
+try {
+	if (!kMbufsHoldIova)
+		return -ENOTSUP;
+	const std::lock_guard guard(mutex);
+	BouncePort *port = nullptr;
+	const int error = find(id, port);
+	if (error == -ENODEV)
+		return error;
+	if (!port)
+		port = (ports[id] = std::make_unique<BouncePort>(id)).get();
+	if (port->enabled())
+		return -EBUSY;
+	// Registering twice is once.
+	if (rte_eth_dev_callback_register(id, RTE_ETH_EVENT_DESTROY, on_destroy, nullptr) != 0)
+		return -ENOMEM;
+	return port->enable(pool);
+} catch (const std::bad_alloc &) {
+	return -ENOMEM;
+}
+
+int disable_ethdev_bounce(uint16_t id)
+{
+	const std::lock_guard guard(mutex);
+	BouncePort *port;
+	const int error = find_enabled(id, port);
+	if (error == 0)
+		port->disable();
+	return error;
+}
+
+int set_ethdev_bounce_copy_max(uint16_t id, uint32_t bytes)
+{
+	const std::lock_guard guard(mutex);
+	BouncePort *port;
+	const int error = find_enabled(id, port);
+	if (error == 0)
+		port->set_copy_max(bytes);
+	return error;
+}
+
+int read_ethdev_bounce_stats(uint16_t id, iovad_ethdev_bounce_stats &out)
+{
+	const std::lock_guard guard(mutex);
+	BouncePort *port;
+	const int error = find(id, port);
+	if (error == 0)
+		out = port->stats();
+	return error;
+}
+
+}  // namespace iovad::eal

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Ports that send and receive through a bounce pool: see iovad_ethdev.h. 0 or a negative errno.
+#pragma once
+
+#include "iovad/iovad_ethdev.h"
+
+namespace iovad::eal {
+
+int enable_ethdev_bounce(uint16_t port, iovad_bounce_pool &pool);
+int disable_ethdev_bounce(uint16_t port);
+int set_ethdev_bounce_copy_max(uint16_t port, uint32_t bytes);
+int read_ethdev_bounce_stats(uint16_t port, iovad_ethdev_bounce_stats &out);
+
+}  // namespace iovad::eal

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/ethdev_bounce_port.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include <rte_errno.h>
+#include <rte_malloc.h>
+
+#include "core/clock.h"
+#include "eal/log.h"
+
+namespace iovad::eal {
+
+namespace {
+
+constexpr unsigned kUnknownDescriptors = 1024;  // where the driver does not say how many a queue has
+constexpr unsigned kCached = 96;                // headers that an lcore's cache may hold
+constexpr unsigned kBurst = 64;                 // on their way to a queue
+constexpr uint64_t kRetiredNs = 1000 * core::kMillisecond;
+
+uint64_t max_bytes(const iovad_bounce_pool &pool) { return pool.state.config.bytes; }
+uint64_t last_byte(const iovad_bounce_pool &pool) { return pool.state.config.base + max_bytes(pool) - 1; }
+
+void add(iovad_ethdev_bounce_stats &sum, const iovad_ethdev_bounce_stats &queue)
+{
+	using Stats = iovad_ethdev_bounce_stats;
+	static constexpr uint64_t Stats::*kAll[] = {
+		&Stats::tx_passed, &Stats::tx_copied, &Stats::tx_copied_bytes, &Stats::tx_mapped, &Stats::tx_mapped_bytes,
+		&Stats::tx_waits, &Stats::tx_held_back, &Stats::rx_passed, &Stats::rx_copied, &Stats::rx_copied_bytes,
+		&Stats::rx_dropped_nombuf, &Stats::rx_dropped_length,
+	};
+	static_assert(sizeof kAll / sizeof *kAll == sizeof(Stats) / sizeof(uint64_t));
+	for (const auto counter : kAll)
+		sum.*counter += core::load_relaxed(queue.*counter);
+}
+
+}  // namespace
+
+uint16_t BouncePort::on_tx(uint16_t, uint16_t, rte_mbuf **packets, uint16_t n, void *tx_queue)
+{
+	auto &queue = *static_cast<TxQueue *>(tx_queue);
+	if (!queue.gate.enter()) [[unlikely]]
+		return n;
+	n = queue.bouncer.send(packets, n, queue.copy_max->load(std::memory_order_relaxed));
+	queue.gate.leave();
+	return n;
+}
+
+uint16_t BouncePort::on_rx(uint16_t, uint16_t, rte_mbuf **packets, uint16_t n, uint16_t, void *rx_queue)
+{
+	auto &queue = *static_cast<RxQueue *>(rx_queue);
+	if (!queue.gate.enter()) [[unlikely]]
+		return n;
+	n = queue.bouncer.receive(packets, n);
+	queue.gate.leave();
+	return n;
+}
+
+int BouncePort::check(rte_eth_dev_info &info) const
+{
+	rte_eth_conf conf;
+	if (int error = rte_eth_dev_info_get(id_, &info); error || (error = rte_eth_dev_conf_get(id_, &conf)))
+		return error;
+	if (info.nb_rx_queues == 0 && info.nb_tx_queues == 0) {
+		IOVAD_LOG(ERR, "port %u has no queues yet: configure it first", id_);
+		return -EINVAL;
+	}
+	uint64_t offloads = conf.txmode.offloads;
+	for (uint16_t q = 0; q < info.nb_tx_queues; ++q) {
+		rte_eth_txq_info queue;
+		if (rte_eth_tx_queue_info_get(id_, q, &queue) == 0)
+			offloads |= queue.conf.offloads;
+	}
+	if (offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) {
+		IOVAD_LOG(ERR, "port %u: with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE nobody learns when a buffer is free: "
+			  "configure it without", id_);
+		return -ENOTSUP;
+	}
+	if (offloads & RTE_ETH_TX_OFFLOAD_MT_LOCKFREE) {
+		IOVAD_LOG(ERR, "port %u: with RTE_ETH_TX_OFFLOAD_MT_LOCKFREE several threads use a queue: configure it without",
+			  id_);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+// Of all transmit queues: so many segments may wait there to be freed.
+unsigned BouncePort::descriptors(uint16_t queues) const
+{
+	unsigned n = 0;
+	for (uint16_t q = 0; q < queues; ++q) {
+		rte_eth_txq_info queue;
+		const bool known = rte_eth_tx_queue_info_get(id_, q, &queue) == 0 && queue.nb_desc != 0;
+		n += known ? queue.nb_desc : kUnknownDescriptors;
+	}
+	return n;
+}
+
+// Those of before, where they are enough: some may still be out.
+int BouncePort::get_headers(unsigned n)
+{
+	if (headers_ && headers_->size >= n)
+		return 0;
+	drop_headers();
+	char name[RTE_MEMPOOL_NAMESIZE];
+	std::snprintf(name, sizeof name, "iovad_bounce_%u_%u", id_, header_pools_++);
+	headers_ = Headers::create(name, n, rte_eth_dev_socket_id(id_));
+	if (headers_)
+		return 0;
+	IOVAD_LOG(ERR, "port %u: no memory for %u mbufs (%s)", id_, n, rte_strerror(rte_errno));
+	return -ENOMEM;
+}
+
+// Nobody takes any. Those that are out come back later, to a pool that must then be there.
+void BouncePort::drop_headers()
+{
+	if (!headers_)
+		return;
+	const unsigned out = rte_mempool_in_use_count(headers_);
+	if (out == 0)
+		rte_mempool_free(headers_);
+	else
+		IOVAD_LOG(WARNING, "port %u: %u mbufs of %s are in use: it stays", id_, out, headers_->name);
+	headers_ = nullptr;
+}
+
+int BouncePort::add_callbacks(uint16_t rx_queues, uint16_t tx_queues)
+{
+	while (tx_.size() < tx_queues)
+		tx_.emplace_back();
+	while (rx_.size() < rx_queues)
+		rx_.emplace_back();
+	for (uint16_t q = 0; q < tx_queues; ++q) {
+		TxQueue &queue = tx_[q];
+		queue.copy_max = &copy_max_;
+		queue.bouncer.begin({pool_, &pool_->domain, last_byte(*pool_), headers_, id_, q});
+		queue.gate.open();
+		if (!queue.callback && !(queue.callback = rte_eth_add_tx_callback(id_, q, on_tx, &queue)))
+			return -rte_errno;
+	}
+	for (uint16_t q = 0; q < rx_queues; ++q) {
+		RxQueue &queue = rx_[q];
+		queue.bouncer.begin();
+		queue.gate.open();
+		if (!queue.callback && !(queue.callback = rte_eth_add_first_rx_callback(id_, q, on_rx, &queue)))
+			return -rte_errno;
+	}
+	return 0;
+}
+
+// Of a queue that the port has no more they cannot be removed: then they come again with it.
+void BouncePort::remove_callbacks()
+{
+	uint16_t number = 0;
+	for (TxQueue &queue : tx_) {
+		queue.gate.close();
+		if (queue.callback && rte_eth_remove_tx_callback(id_, number, queue.callback) == 0)
+			retire(std::exchange(queue.callback, nullptr));
+		++number;
+	}
+	number = 0;
+	for (RxQueue &queue : rx_) {
+		queue.gate.close();
+		if (queue.callback && rte_eth_remove_rx_callback(id_, number, queue.callback) == 0)
+			retire(std::exchange(queue.callback, nullptr));
+		++number;
+	}
+	Gate::shut();
+	for (const TxQueue &queue : tx_)
+		queue.gate.wait();
+	for (const RxQueue &queue : rx_)
+		queue.gate.wait();
+}
+
+void BouncePort::retire(Callback callback) { retired_.emplace_back(core::now_ns(), callback); }
+
+void BouncePort::free_retired(bool everything)
+{
+	const uint64_t now = core::now_ns();
+	std::erase_if(retired_, [&](const auto &r) {
+		const bool old = everything || now - r.first >= kRetiredNs;
+		if (old)
+			rte_free(const_cast<rte_eth_rxtx_callback *>(r.second));
+		return old;
+	});
+}
+
+int BouncePort::enable(iovad_bounce_pool &pool)
+{
+	rte_eth_dev_info info;
+	if (const int error = check(info))
+		return error;
+	free_retired(false);
+	retired_.reserve(retired_.size() + info.nb_rx_queues + info.nb_tx_queues + tx_.size() + rx_.size());
+	const unsigned segments = descriptors(info.nb_tx_queues);
+	if (const int error = get_headers(segments + info.nb_tx_queues * kBurst + rte_lcore_count() * kCached))
+		return error;
+	if (const int error = hold_bounce_pool(pool, id_))
+		return error;
+	if (segments * core::kBounceGranule > max_bytes(pool))
+		IOVAD_LOG(WARNING, "port %u: its transmit queues can hold %u segments, for which bounce pool %s of at most %llu KiB "
+			  "has too few slots: sending may stop for good if the driver does not free what was sent", id_, segments,
+			  pool.name, static_cast<unsigned long long>(max_bytes(pool) >> 10));
+	pool_ = &pool;
+	copy_max_.store(UINT32_MAX, std::memory_order_relaxed);
+	if (const int error = add_callbacks(info.nb_rx_queues, info.nb_tx_queues)) {
+		IOVAD_LOG(ERR, "port %u: no callbacks (%s)", id_, rte_strerror(-error));
+		disable();
+		return error;
+	}
+	return 0;
+}
+
+void BouncePort::disable()
+{
+	remove_callbacks();
+	release_bounce_pool(*std::exchange(pool_, nullptr), id_);
+}
+
+void BouncePort::close()
+{
+	disable();
+	free_retired(true);
+	drop_headers();
+}
+
+iovad_ethdev_bounce_stats BouncePort::stats() const
+{
+	iovad_ethdev_bounce_stats sum{};
+	for (const TxQueue &queue : tx_)
+		add(sum, queue.bouncer.stats());
+	for (const RxQueue &queue : rx_)
+		add(sum, queue.bouncer.stats());
+	return sum;
+}
+
+}  // namespace iovad::eal

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One port: its queues' callbacks in ethdev, and the headers that stand for its packets.
+//
+// A thread may still be on its way into a callback, or out of it, when that was removed. So queues
+// stay for good, and are used anew when the port is enabled again; a gate in front of each keeps
+// late ones from the pool. The callbacks themselves, which DPDK leaves to who removed them,
+// are freed some time later.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include <rte_ethdev.h>
+
+#include "eal/bounce_pool.h"
+#include "eal/ethdev_bounce_gate.h"
+#include "eal/ethdev_bounce_rx.h"
+#include "eal/ethdev_bounce_tx.h"
+
+namespace iovad::eal {
+
+// One thread at a time, but for the callbacks.
+class BouncePort {
+public:
+	explicit BouncePort(uint16_t id) : id_(id) {}
+	BouncePort(const BouncePort &) = delete;
+	BouncePort &operator=(const BouncePort &) = delete;
+
+	bool enabled() const { return pool_ != nullptr; }
+	// 0 or a negative errno, and then it is as before.
+	int enable(iovad_bounce_pool &pool);
+	void disable();
+	// It is enabled and goes away, and so nobody uses its queues.
+	void close();
+
+	void set_copy_max(uint32_t bytes) { copy_max_.store(bytes, std::memory_order_relaxed); }
+	iovad_ethdev_bounce_stats stats() const;
+
+private:
+	using Callback = const rte_eth_rxtx_callback *;
+	struct alignas(64) TxQueue {
+		Gate gate;
+		TxBouncer bouncer;
+		const std::atomic<uint32_t> *copy_max = nullptr;
+		Callback callback = nullptr;
+	};
+	struct alignas(64) RxQueue {
+		Gate gate;
+		RxBouncer bouncer;
+		Callback callback = nullptr;
+	};
+	static uint16_t on_tx(uint16_t port, uint16_t queue, rte_mbuf **packets, uint16_t n, void *tx_queue);
+	static uint16_t on_rx(uint16_t port, uint16_t queue, rte_mbuf **packets, uint16_t n, uint16_t most, void *rx_queue);
+
+	int check(rte_eth_dev_info &info) const;
+	unsigned descriptors(uint16_t queues) const;
+	int get_headers(unsigned n);
+	void drop_headers();
+	int add_callbacks(uint16_t rx_queues, uint16_t tx_queues);
+	void remove_callbacks();
+	void retire(Callback callback);
+	void free_retired(bool all);
+
+	const uint16_t id_;
+	iovad_bounce_pool *pool_ = nullptr;
+	rte_mempool *headers_ = nullptr;
+	unsigned header_pools_ = 0;  // made so far, for their names
+	std::atomic<uint32_t> copy_max_ = UINT32_MAX;
+	std::deque<TxQueue> tx_;
+	std::deque<RxQueue> rx_;
+	std::vector<std::pair<uint64_t, Callback>> retired_;  // when they were removed
+};
+
+}  // namespace iovad::eal
