@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "core/relaxed.h"
+#include "core/size_class.h"
 
 namespace iovad::core {
 
@@ -66,6 +67,19 @@ struct alignas(64) SlotRecord {
 
 	BounceTag load_tag() const { return BounceTag(load_relaxed(tag)); }
 	void store_tag(BounceTag t) { store_relaxed(tag, t.word()); }
+	std::byte *load_va() const { return load_relaxed(va); }
+	void note(std::byte *memory, uint32_t asked, uint16_t before, bool is_range)
+	{
+		store_relaxed(va, memory);
+		granules = asked;
+		lead = before;
+		range = is_range;
+	}
+	// Bytes of the slot space that the mapping has.
+	uint64_t slot_bytes() const
+	{
+		return (range ? granules : block_of(granules)) * kBounceGranule;
+	}
 };
 
 // Stays once it is there, so that a wrong use of addresses that have gone never reads freed memory.

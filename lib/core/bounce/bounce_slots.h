@@ -79,10 +79,14 @@ struct alignas(64) BounceCounters {
 };
 
 struct BounceState {
-	// A chunk, as the data path sees it. records: null until it first came.
+	// A chunk, as the data path sees it. Written by control.
 	struct Place {
 		std::byte *va;
-		ChunkRecords *records;
+		ChunkRecords *records;  // never null
+
+		std::byte *load_va() const { return load_relaxed(va); }
+		// Acquire pairs with add_chunk(): who sees the records sees them formatted.
+		ChunkRecords *load_records() const { return __atomic_load_n(&records, __ATOMIC_ACQUIRE); }
 	};
 
 	BounceConfig config;
@@ -91,7 +95,7 @@ struct BounceState {
 	ChunkState *chunks;         // under standby_lock
 	BounceCounters *counters;   // by lcore + 1: [0] is of threads that have none
 	SpinLock standby_lock;
-	uint64_t serving, transient, standby;  // chunks; under standby_lock, read without
+	uint64_t serving, transient, standby;  // chunks, serving the transient too; written under standby_lock
 	std::atomic<uint64_t> served;          // chunks that came to serve, ever
 	std::atomic<uint64_t> misses, refused, wanted_bytes;
 	uint64_t hiwater_granules;  // before the slot space's present period; under standby_lock
@@ -100,6 +104,8 @@ struct BounceState {
 	static size_t bytes(const BounceConfig &config);
 	// A pool without memory.
 	static BounceState *format(void *memory, const BounceConfig &config);
+
+	bool has_records(unsigned chunk) const;
 };
 
 class BounceSlots {
@@ -122,11 +128,11 @@ public:
 	uint64_t chunk_iova(unsigned index) const { return state_->config.base + index * kChunkBytes; }
 	ChunkState chunk_state(unsigned index) const;
 	ChunkUse chunk_use(unsigned index);
-	void *chunk_va(unsigned index) const { return load_relaxed(state_->places[index].va); }
+	void *chunk_va(unsigned index) const { return places_[index].load_va(); }
 
 	// Whether a chunk has had its records; if not, add_chunk() wants sizeof(ChunkRecords) of
 	// memory, aligned to 64, for as long as the pool lives.
-	bool has_records(unsigned index) const { return load_relaxed(state_->places[index].records) != nullptr; }
+	bool has_records(unsigned index) const { return state_->has_records(index); }
 	// An absent chunk comes, mapped at chunk_iova(). state: serving or standby. records: memory,
 	// formatted here, or null if has_records(). What va holds does not matter.
 	// exists: it is there. invalid: index, state, or no records. again: no node, nothing changed.
@@ -138,8 +144,7 @@ public:
 	// taken meanwhile. not_found: absent. again: no node.
 	Status remove_chunk(unsigned index);
 
-	// The longest slot, in bytes, that was refused or that took a chunk on standby, since the last
-	// call; 0: there was none.
+	// The longest slot, in bytes, that missed since the last call; 0: there was none.
 	uint64_t take_wanted() { return state_->wanted_bytes.exchange(0, std::memory_order_relaxed); }
 	// The most that was out of the free space at one moment since the last call, in bytes.
 	uint64_t take_peak();
@@ -160,7 +165,30 @@ public:
 
 private:
 	struct Slot;
-	struct Found;
+
+	static bool known(uint32_t dir) { return dir - 1 < kBounceBidirectional; }
+	const BounceState::Place &place_of(uint64_t iova) const { return places_[(iova - base_) >> kChunkShift]; }
+	SlotRecord &record_of(uint64_t iova) const
+	{
+		return place_of(iova).load_records()->granule[iova >> kBounceShift & (kChunkGranules - 1)];
+	}
+	std::byte *memory_of(uint64_t iova) const { return place_of(iova).load_va() + (iova & (kChunkBytes - 1)); }
+	template <class Use> void for_each_piece(uint64_t iova, uint64_t len, Use use) const;
+
+	BounceStatus map_other(unsigned lcore, std::byte *va, uint64_t len, uint64_t mask, uint32_t dir,
+			       uint64_t &iova);
+	BounceStatus take(unsigned lcore, Slot &slot);
+	void note_miss(uint64_t slot_bytes);
+	bool take_standby();
+	void fill(const Slot &slot, std::byte *va, uint64_t len, bool overwrite);
+	void free_slot(unsigned lcore, uint64_t iova, const SlotRecord &r);
+	void note_map(unsigned lcore, uint64_t slot_bytes, uint64_t copied);
+	void note_unmap(unsigned lcore, uint64_t slot_bytes, uint64_t copied);
+	const SlotRecord *find(uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, BounceStatus &status);
+	BounceStatus why_not(uint64_t iova, uint32_t dir);
+	bool any_mapped(const Extent &slot) const;
+	Status begin_serving(unsigned index, ChunkState state);
+	class Verifier;
 
 	Domain domain_;  // first: its hot part begins it
 	BounceState *state_;
@@ -168,5 +196,15 @@ private:
 	BounceState::Place *places_;
 	BounceCounters *counters_;
 };
+
+template <class Visit> void BounceSlots::for_each_mapping(Visit visit) const
+{
+	for (uint64_t iova = base_; iova - base_ < bytes_; iova += kBounceGranule) {
+		const SlotRecord &r = record_of(iova);
+		const BounceTag tag = r.load_tag();
+		if (tag.is_mapped())
+			visit(iova + tag.offset(), tag.len(), static_cast<uint32_t>(tag.dir()), r.load_va());
+	}
+}
 
 }  // namespace iovad::core
