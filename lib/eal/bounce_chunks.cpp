@@ -82,7 +82,7 @@ BounceChunks::Refusal BounceChunks::admit(unsigned index, void *va, ChunkState s
 	if (!known && !spare_records_)
 		return {ENOMEM, "EAL has no memory for its slots' records"};
 	const Status status = slots_.add_chunk(index, va, known ? nullptr : spare_records_, state);
-	if (status == Status::ok && !known)
+	if (slots_.has_records(index) && !known)
 		spare_records_ = nullptr;
 	return {-negative_errno(status), "no tree nodes for its slots"};
 }

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cinttypes>
-#include <cstdio>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -32,12 +30,11 @@ using iovad::eal::DomainMemory;
 
 iovad_bounce_pool::iovad_bounce_pool(const iovad_bounce_conf &conf, BounceState *pool_state,
 				     std::unique_ptr<DomainMemory> &memory, uint64_t initial_chunks, uint32_t pid)
-	: slots(pool_state, pid), domain(*conf.domain), state(*pool_state), flags(conf.flags), log(name),
-	  metadata(std::move(memory)), chunks(domain, slots, *metadata, name, conf.socket_id,
-					      {conf.prepare, conf.release, conf.opaque}),
-	  upkeep(name, slots, chunks, initial_chunks, (flags & IOVAD_BOUNCE_F_TRANSIENT) != 0)
+	: slots(pool_state, pid), name(conf.name), domain(*conf.domain), state(*pool_state), flags(conf.flags),
+	  log(name.c_str()), metadata(std::move(memory)),
+	  chunks(domain, slots, *metadata, name.c_str(), conf.socket_id, {conf.prepare, conf.release, conf.opaque}),
+	  upkeep(name.c_str(), slots, chunks, initial_chunks, (flags & IOVAD_BOUNCE_F_TRANSIENT) != 0)
 {
-	std::snprintf(name, sizeof name, "%s", conf.name);
 }
 
 namespace iovad::eal {
@@ -147,7 +144,7 @@ int end_pool(iovad_bounce_pool *pool, BouncePoolRegistry &registry)
 	if (end_if_unmapped(pool))
 		return 0;
 	IOVAD_LOG(ERR, "bounce pool %s: devices may still reach some of its memory, which stays reserved until it can be "
-		  "unmapped", pool->name);
+		  "unmapped", pool->name.c_str());
 	pool->departed = true;
 	registry.put(pool);
 	return EIO;
@@ -155,16 +152,16 @@ int end_pool(iovad_bounce_pool *pool, BouncePoolRegistry &registry)
 
 int start_pool(iovad_bounce_pool &pool, uint64_t chunks)
 {
-	pool.lcore_callback = rte_lcore_callback_register(pool.name, lcore_comes, lcore_goes, &pool);
+	pool.lcore_callback = rte_lcore_callback_register(pool.name.c_str(), lcore_comes, lcore_goes, &pool);
 	if (!pool.lcore_callback) {
-		IOVAD_LOG(ERR, "bounce pool %s: no memory for the callback of lcores", pool.name);
+		IOVAD_LOG(ERR, "bounce pool %s: no memory for the callback of lcores", pool.name.c_str());
 		return ENOMEM;
 	}
 	for (uint64_t left = chunks; left != 0; --left) {
 		const BounceChunks::Refusal refusal = pool.chunks.bring(pool.chunks.highest_absent(), ChunkState::serving, left);
 		if (refusal.error == 0)
 			continue;
-		IOVAD_LOG(ERR, "bounce pool %s: cannot have %" PRIu64 " MiB (%s): %s", pool.name, chunks * kBounceChunk >> 20,
+		IOVAD_LOG(ERR, "bounce pool %s: cannot have %" PRIu64 " MiB (%s): %s", pool.name.c_str(), chunks * kBounceChunk >> 20,
 			  rte_strerror(refusal.error), refusal.why);
 		return refusal.error;
 	}
@@ -173,12 +170,12 @@ int start_pool(iovad_bounce_pool &pool, uint64_t chunks)
 
 void log_busy(iovad_bounce_pool &pool)
 {
-	IOVAD_LOG(ERR, "bounce pool %s: not destroyed, %" PRIu64 " bytes of slots are mapped", pool.name,
+	IOVAD_LOG(ERR, "bounce pool %s: not destroyed, %" PRIu64 " bytes of slots are mapped", pool.name.c_str(),
 		  pool.slots.stats().used_bytes);
 	unsigned shown = 0;
 	pool.slots.for_each_mapping([&](uint64_t iova, uint64_t len, uint32_t, const void *va) {
 		if (shown++ < kMappingsShown)
-			IOVAD_LOG(ERR, "bounce pool %s:   0x%" PRIx64 ", %" PRIu64 " bytes, of %p", pool.name, iova, len, va);
+			IOVAD_LOG(ERR, "bounce pool %s:   0x%" PRIx64 ", %" PRIu64 " bytes, of %p", pool.name.c_str(), iova, len, va);
 	});
 }
 
@@ -207,7 +204,7 @@ iovad_bounce_pool *create_bounce_pool(const iovad_bounce_conf &conf)
 	}
 	registry.put(pool);
 	control_hurry();
-	IOVAD_LOG(INFO, "bounce pool %s: %" PRIu64 " MiB of %" PRIu64 " at 0x%" PRIx64 " in domain %s", pool->name,
+	IOVAD_LOG(INFO, "bounce pool %s: %" PRIu64 " MiB of %" PRIu64 " at 0x%" PRIx64 " in domain %s", pool->name.c_str(),
 		  size.initial * kBounceChunk >> 20, size.most * kBounceChunk >> 20, pool->state.config.base,
 		  pool->domain.shared->name);
 	return pool;
@@ -217,7 +214,7 @@ int destroy_bounce_pool(iovad_bounce_pool *pool)
 {
 	BouncePoolRegistry registry;
 	if (!pool->ports.empty()) {
-		IOVAD_LOG(ERR, "bounce pool %s: not destroyed, port %u uses it", pool->name, pool->ports.front());
+		IOVAD_LOG(ERR, "bounce pool %s: not destroyed, port %u uses it", pool->name.c_str(), pool->ports.front());
 		return -EBUSY;
 	}
 	registry.take_out(pool);

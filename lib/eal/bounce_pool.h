@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/bounce/bounce_slots.h"
@@ -26,7 +27,7 @@ struct iovad_bounce_pool {
 	// A miss asks the control lcore to come at once, the next ones until its pass do not.
 	std::atomic<bool> hurried = false;
 
-	char name[IOVAD_BOUNCE_NAME_MAX + 1];
+	const std::string name;
 	iovad_domain &domain;
 	const iovad::core::BounceState &state;
 	const uint32_t flags;

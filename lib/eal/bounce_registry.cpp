@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 
 #include "eal/log.h"
@@ -35,7 +34,7 @@ void end_departed(const iovad_domain &domain)
 iovad_bounce_pool *find_pool(const char *name)
 {
 	for (iovad_bounce_pool *p = pools; p; p = p->next) {
-		if (!p->departed && std::strcmp(p->name, name) == 0)
+		if (!p->departed && p->name == name)
 			return p;
 	}
 	return nullptr;
@@ -111,7 +110,7 @@ int end_departed_pools(iovad_domain &domain)
 	end_departed(domain);
 	int error = 0;
 	for_each_of(domain, [&](const iovad_bounce_pool &pool) {
-		IOVAD_LOG(ERR, "%s: not destroyed, bounce pool %s is in it", domain.shared->name, pool.name);
+		IOVAD_LOG(ERR, "%s: not destroyed, bounce pool %s is in it", domain.shared->name, pool.name.c_str());
 		error = -EBUSY;
 	});
 	return error;

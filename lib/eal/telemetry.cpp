@@ -38,7 +38,7 @@ int bounce(const char *command, const char *parameters, rte_tel_data *data)
 {
 	if (!parameters) {
 		rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
-		for_each_bounce_pool([data](const iovad_bounce_pool &p) { rte_tel_data_add_array_string(data, p.name); });
+		for_each_bounce_pool([data](const iovad_bounce_pool &p) { rte_tel_data_add_array_string(data, p.name.c_str()); });
 		return 0;
 	}
 	const bool known = with_bounce_pool(parameters, [data](iovad_bounce_pool &p) {

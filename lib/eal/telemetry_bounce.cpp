@@ -27,7 +27,7 @@ static_assert(std::size(kCounters) * sizeof(uint64_t) == sizeof(iovad_bounce_sta
 void tell_bounce(iovad_bounce_pool &p, Answer &answer)
 {
 	const core::BounceConfig &config = p.state.config;
-	answer.text("name", p.name);
+	answer.text("name", p.name.c_str());
 	answer.text("domain", p.domain.shared->name);
 	answer.number("first", config.base);
 	answer.number("max_bytes", config.bytes);
