@@ -2,6 +2,7 @@
 #include "core/address_space.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace iovad::core {
 
@@ -10,7 +11,7 @@ void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end)
 	pool_.init(nodes, node_count);
 	tree_.init(&pool_, first, end);
 	reserved_ranges_ = reserved_granules_ = 0;
-	allocs_ = bad_frees_ = 0;
+	allocs_ = bad_frees_ = most_live_ = 0;
 	frees_ = 0;
 	grows_ = 0;
 	first_nodes_ = node_count;
@@ -33,6 +34,7 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value
 	if (status == Status::no_space && !deferred_.empty())
 		status = Status::again;
 	allocs_ += got;
+	most_live_ = std::max(most_live_, live_locked());
 	return got;
 }
 
@@ -99,6 +101,24 @@ Extent AddressSpace::find_locked(Pfn pfn) const
 	return e;
 }
 
+uint64_t AddressSpace::live()
+{
+	LockGuard guard(lock_);
+	return live_locked();
+}
+
+uint64_t AddressSpace::most_live()
+{
+	LockGuard guard(lock_);
+	return most_live_;
+}
+
+uint64_t AddressSpace::take_most_live()
+{
+	LockGuard guard(lock_);
+	return std::exchange(most_live_, live_locked());
+}
+
 Extent AddressSpace::find(Pfn pfn)
 {
 	LockGuard guard(lock_);
@@ -129,9 +149,8 @@ Extent AddressSpace::next_live(Pfn pfn)
 AddressSpace::Totals AddressSpace::totals()
 {
 	LockGuard guard(lock_);
-	const uint64_t used = tree_.end() - tree_.first() - tree_.free_granules();
 	const uint64_t deferred = deferred_.granules();
-	return {tree_.ranges() - reserved_ranges_, used - reserved_granules_, reserved_granules_ - deferred,
+	return {tree_.ranges() - reserved_ranges_, live_locked(), reserved_granules_ - deferred,
 		tree_.free_granules() + deferred, tree_.largest_gap(), allocs_, frees(), bad_frees_,
 		pool_.used(), tree_.leaves_visited(), tree_.searches(), grows_, deferred_.size()};
 }

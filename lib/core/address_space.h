@@ -63,6 +63,11 @@ public:
 	// after it: a failure with the same number before and after is final.
 	uint64_t frees() const { return frees_.load(std::memory_order_acquire); }
 
+	uint64_t live();  // granules
+	// The most that were live at one moment since the last call of take_most_live().
+	uint64_t most_live();
+	uint64_t take_most_live();
+
 	Extent find(Pfn pfn);
 	// Up to n <= kRun extents from the one in which pfn lies; returns how many there are.
 	unsigned find_run(Pfn pfn, Extent *out, unsigned n);
@@ -76,6 +81,7 @@ public:
 	Extent find_locked(Pfn pfn) const;
 
 private:
+	uint64_t live_locked() const { return tree_.end() - tree_.first() - tree_.free_granules() - reserved_granules_; }
 	Status free_locked(Pfn start, uint64_t size, Value value);
 	bool try_unreserve(const Span &span);
 	void settle_locked();
@@ -86,6 +92,7 @@ private:
 	NodePool pool_;
 	uint64_t reserved_ranges_, reserved_granules_;
 	uint64_t allocs_, bad_frees_;
+	uint64_t most_live_;
 	std::atomic<uint64_t> frees_;  // written under the lock
 	uint64_t grows_;
 	uint32_t first_nodes_;  // what init() gave

@@ -150,6 +150,10 @@ void Removal::free_addresses(unsigned lcore, Records gone)
 	for (size_t i = 0; i < gone.size();) {
 		const MappingRecord &first = *gone[i];
 		const uint64_t len = first.mapping().len;
+		if (first.in_window) {
+			++i;
+			continue;
+		}
 		if (!first.cached) {
 			const uint64_t padding = g.bytes(first.padding);
 			domain_.free_range(iova_of(&first) - padding, padding + len);

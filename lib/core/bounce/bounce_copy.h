@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copies into slots and out of them.
+//
+// Measured on Sapphire Rapids with glibc 2.36: up to 64 KiB no loop of AVX2, AVX-512 or rep movsb beats
+// its memcpy() by more than noise. What comes in is read by the device and not by
+// this CPU, so that from some length on it need not go through the caches: stores that pass them
+// take 0.77 of the time where the data is in L3, 0.55 where it is in memory, and 1.3 where all is in L2, which
+// long buffers seldom are. 16 bytes at a time are as fast as 64. What goes out is read next, and is left to memcpy().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace iovad::core {
+
+inline constexpr uint64_t kStreamBytes = 256 * 1024;
+
+#if defined(__x86_64__)
+// n: at least 64.
+[[gnu::noinline]] inline void stream_copy(std::byte *to, const std::byte *from, uint64_t n)
+{
+	const uint64_t head = -reinterpret_cast<uintptr_t>(to) % 16;
+	std::memcpy(to, from, head);
+	uint64_t at = head;
+	for (; n - at >= 64; at += 64) {
+		const auto *source = reinterpret_cast<const __m128i *>(from + at);
+		auto *target = reinterpret_cast<__m128i *>(to + at);
+		const __m128i a = _mm_loadu_si128(source), b = _mm_loadu_si128(source + 1);
+		const __m128i c = _mm_loadu_si128(source + 2), d = _mm_loadu_si128(source + 3);
+		_mm_stream_si128(target, a);
+		_mm_stream_si128(target + 1, b);
+		_mm_stream_si128(target + 2, c);
+		_mm_stream_si128(target + 3, d);
+	}
+	// These stores are not ordered by the one that rings a doorbell.
+	_mm_sfence();
+	std::memcpy(to + at, from + at, n - at);
+}
+#else
+inline void stream_copy(std::byte *to, const std::byte *from, uint64_t n) { std::memcpy(to, from, n); }
+#endif
+
+inline void copy_into_slot(std::byte *to, const std::byte *from, uint64_t n)
+{
+	if (n >= kStreamBytes) [[unlikely]]
+		stream_copy(to, from, n);
+	else
+		std::memcpy(to, from, n);
+}
+
+inline void copy_out_of_slot(std::byte *to, const std::byte *from, uint64_t n) { std::memcpy(to, from, n); }
+
+}  // namespace iovad::core
