@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/ethdev_bounce.h"
 
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <mutex>
@@ -16,7 +17,7 @@ namespace {
 std::mutex mutex;
 // Of this process, by number, once they were enabled. Never destroyed: when the process ends, its
 // lcores may still use them.
-auto &ports = *new std::unique_ptr<BouncePort>[RTE_MAX_ETHPORTS];
+auto &ports = *new std::array<std::unique_ptr<BouncePort>, RTE_MAX_ETHPORTS>;
 
 // 0, or why there is none to use. With the mutex held.
 int find(uint16_t id, BouncePort *&out)

@@ -14,7 +14,6 @@ namespace iovad::eal {
 namespace {
 
 constexpr unsigned kCache = 64;
-constexpr unsigned kTries = 16;  // of headers whose data somebody still shares
 constexpr uint16_t kPrivate = RTE_ALIGN_CEIL(sizeof(Ticket), RTE_MBUF_PRIV_ALIGN);
 
 void log_not_unmapped(const Ticket &t, int error)
@@ -33,8 +32,7 @@ rte_mempool *Headers::create(const char *name, unsigned n, int socket_id)
 	return rte_pktmbuf_pool_create(name, n, kCache, kPrivate, 0, socket_id);  // zeroed: unused
 }
 
-// The driver, or who else held the last reference, is done with the data. The header itself may
-// be free already, where it was not the header that held it.
+// The driver, or whoever had a clone, is done with the data.
 void Headers::done(void *, void *opaque)
 {
 	Ticket &t = *static_cast<Ticket *>(opaque);
@@ -51,21 +49,53 @@ void Headers::done(void *, void *opaque)
 		rte_pktmbuf_free_seg(original);
 }
 
-// A header comes back to its pool when it is freed, though clones may still share its data
-// (rte_pktmbuf_clone()). Such are rare, and passed over.
-rte_mbuf *Headers::take(rte_mempool &headers)
+unsigned Headers::in_use(rte_mempool &pool)
 {
-	rte_mbuf *busy[kTries], *out = nullptr;
-	unsigned n = 0;
-	while (n < kTries && (out = rte_pktmbuf_alloc(&headers)) != nullptr) {
-		if (__atomic_load_n(&ticket(*out).state, __ATOMIC_ACQUIRE) == Ticket::unused) [[likely]]
-			break;
-		busy[n++] = out;
-		out = nullptr;
+	unsigned n = rte_mempool_in_use_count(&pool);
+	rte_mempool_obj_iter(&pool, [](rte_mempool *, void *count, void *header, unsigned) {
+		*static_cast<unsigned *>(count) += is_busy(*static_cast<rte_mbuf *>(header));
+	}, &n);
+	return n;
+}
+
+void Headers::put_aside(rte_mbuf &header)
+{
+	header.next = nullptr;
+	*aside_end_ = &header;
+	aside_end_ = &header.next;
+}
+
+// The first one, if it is no longer busy; else another one is the first next time.
+rte_mbuf *Headers::take_aside()
+{
+	rte_mbuf *header = aside_;
+	aside_ = header->next;
+	if (!aside_)
+		aside_end_ = &aside_;
+	header->next = nullptr;
+	if (!is_busy(*header))
+		return header;
+	put_aside(*header);
+	return nullptr;
+}
+
+rte_mbuf *Headers::take_other(rte_mbuf *busy)
+{
+	do {
+		put_aside(*busy);
+		busy = rte_pktmbuf_alloc(pool_);
+	} while (busy && is_busy(*busy));
+	return busy;
+}
+
+void Headers::give_back_aside()
+{
+	for (rte_mbuf *header = aside_, *next; header; header = next) {
+		next = header->next;
+		rte_pktmbuf_free_seg(header);
 	}
-	if (n != 0) [[unlikely]]
-		rte_pktmbuf_free_bulk(busy, n);
-	return out;
+	aside_ = nullptr;
+	aside_end_ = &aside_;
 }
 
 void Headers::attach(rte_mbuf &header, void *va, const Ticket &t)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#define ALLOW_EXPERIMENTAL_API  // rte_eth_dev_conf_get() was that in 22.11
 #include "eal/ethdev_bounce_port.h"
 
 #include <algorithm>
@@ -87,15 +88,24 @@ int BouncePort::check(rte_eth_dev_info &info) const
 }
 
 // Of all transmit queues: so many segments may wait there to be freed.
-unsigned BouncePort::descriptors(uint16_t queues) const
+unsigned BouncePort::descriptors(uint16_t queues, unsigned unknown) const
 {
 	unsigned n = 0;
 	for (uint16_t q = 0; q < queues; ++q) {
 		rte_eth_txq_info queue;
 		const bool known = rte_eth_tx_queue_info_get(id_, q, &queue) == 0 && queue.nb_desc != 0;
-		n += known ? queue.nb_desc : kUnknownDescriptors;
+		n += known ? queue.nb_desc : unknown;
 	}
 	return n;
+}
+
+void BouncePort::warn_of_few_slots(const iovad_bounce_pool &pool, uint16_t queues) const
+{
+	const unsigned segments = descriptors(queues, 0);
+	if (segments * core::kBounceGranule > max_bytes(pool))
+		IOVAD_LOG(WARNING, "port %u: its transmit queues can hold %u segments, for which bounce pool %s of at most %llu KiB "
+			  "has too few slots: sending may stop for good if the driver does not free what was sent", id_, segments,
+			  pool.name.c_str(), static_cast<unsigned long long>(max_bytes(pool) >> 10));
 }
 
 // Those of before, where they are enough: some may still be out.
@@ -118,7 +128,7 @@ void BouncePort::drop_headers()
 {
 	if (!headers_)
 		return;
-	const unsigned out = rte_mempool_in_use_count(headers_);
+	const unsigned out = Headers::in_use(*headers_);
 	if (out == 0)
 		rte_mempool_free(headers_);
 	else
@@ -168,8 +178,10 @@ void BouncePort::remove_callbacks()
 		++number;
 	}
 	Gate::shut();
-	for (const TxQueue &queue : tx_)
+	for (TxQueue &queue : tx_) {
 		queue.gate.wait();
+		queue.bouncer.end();
+	}
 	for (const RxQueue &queue : rx_)
 		queue.gate.wait();
 }
@@ -194,15 +206,12 @@ int BouncePort::enable(iovad_bounce_pool &pool)
 		return error;
 	free_retired(false);
 	retired_.reserve(retired_.size() + info.nb_rx_queues + info.nb_tx_queues + tx_.size() + rx_.size());
-	const unsigned segments = descriptors(info.nb_tx_queues);
-	if (const int error = get_headers(segments + info.nb_tx_queues * kBurst + rte_lcore_count() * kCached))
+	if (const int error = get_headers(descriptors(info.nb_tx_queues, kUnknownDescriptors) +
+					  info.nb_tx_queues * kBurst + rte_lcore_count() * kCached))
 		return error;
 	if (const int error = hold_bounce_pool(pool, id_))
 		return error;
-	if (segments * core::kBounceGranule > max_bytes(pool))
-		IOVAD_LOG(WARNING, "port %u: its transmit queues can hold %u segments, for which bounce pool %s of at most %llu KiB "
-			  "has too few slots: sending may stop for good if the driver does not free what was sent", id_, segments,
-			  pool.name, static_cast<unsigned long long>(max_bytes(pool) >> 10));
+	warn_of_few_slots(pool, info.nb_tx_queues);
 	pool_ = &pool;
 	copy_max_.store(UINT32_MAX, std::memory_order_relaxed);
 	if (const int error = add_callbacks(info.nb_rx_queues, info.nb_tx_queues)) {

@@ -55,7 +55,8 @@ private:
 	static uint16_t on_rx(uint16_t port, uint16_t queue, rte_mbuf **packets, uint16_t n, uint16_t most, void *rx_queue);
 
 	int check(rte_eth_dev_info &info) const;
-	unsigned descriptors(uint16_t queues) const;
+	unsigned descriptors(uint16_t queues, unsigned unknown) const;
+	void warn_of_few_slots(const iovad_bounce_pool &pool, uint16_t queues) const;
 	int get_headers(unsigned n);
 	void drop_headers();
 	int add_callbacks(uint16_t rx_queues, uint16_t tx_queues);

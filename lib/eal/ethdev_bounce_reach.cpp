@@ -4,6 +4,8 @@
 #include <rte_eal.h>
 #include <rte_memory.h>
 
+#include "iovad/iovad_dma.h"
+
 namespace iovad::eal {
 
 void Reach::begin(iovad_domain &d)

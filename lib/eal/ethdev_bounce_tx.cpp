@@ -71,6 +71,7 @@ void hand_over(rte_mbuf &packet, rte_mbuf *header)
 void TxBouncer::begin(const Means &means)
 {
 	means_ = means;
+	headers_.use(means.headers);
 	reach_.begin(*means.domain);
 	stats_ = {};
 }
@@ -140,7 +141,7 @@ rte_mbuf *TxBouncer::replace(rte_mbuf &packet, Way way)
 
 rte_mbuf *TxBouncer::stand_in(rte_mbuf &segment, Way way)
 {
-	rte_mbuf *header = Headers::take(*means_.headers);
+	rte_mbuf *header = headers_.take();
 	if (!header)
 		return nullptr;
 	if (way == Way::copy ? copy(segment, *header) : map(segment, *header))

@@ -20,6 +20,7 @@ public:
 	};
 	// All from new, its counters too.
 	void begin(const Means &means);
+	void end() { headers_.give_back_aside(); }
 
 	// How many of them, the first ones, can be sent. The others are as they were.
 	uint16_t send(rte_mbuf **packets, uint16_t n, uint32_t copy_max);
@@ -38,6 +39,7 @@ private:
 	void hold_back(uint16_t n);
 
 	Means means_{};
+	Headers headers_;
 	Reach reach_;
 	iovad_ethdev_bounce_stats stats_{};
 };

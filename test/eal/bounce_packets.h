@@ -108,6 +108,8 @@ inline std::string read_by_device(iovad_domain *d, const rte_mbuf *m)
 {
 	std::string text;
 	for (; m; m = m->next) {
+		if (m->data_len == 0)
+			continue;
 		const auto *data = static_cast<const char *>(iovad_iova2va(d, rte_pktmbuf_iova(m), m->data_len));
 		if (!data)
 			return "out of reach";
