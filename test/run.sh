@@ -171,7 +171,7 @@ section_vm() {
 	local script
 	build vm "$REPO/build" "${FULL[@]}" -Dbenchmarks=enabled -Db_sanitize=none || return 0
 	tap "$REPO/test/vm/test_vm.sh"
-	for script in proof_testpmd proof_control proof_lazy proof_restart test_domains l2fwd churn; do
+	for script in proof_testpmd proof_control proof_lazy proof_restart test_domains l2fwd bounce churn; do
 		tap "$REPO/test/vm/$script.sh" "$REPO/build"
 	done
 	tap "$REPO/test/vm/record.sh" "$REPO/build/app/perf/iovad-perf"

@@ -53,7 +53,7 @@ std::atomic<uint64_t> version = 1;
 // A slot for as many buffers as there is one for. 0 or a negative errno.
 int add_slot(Buffers &buffers, uint64_t wanted, uint16_t size)
 {
-	int error;
+	int error = -ENOSPC;
 	for (uint64_t n = std::min(wanted, kMostInARow / size); n > 0; n /= 2) {
 		rte_pktmbuf_extmem slot{.buf_ptr = nullptr, .buf_iova = 0, .buf_len = n * size, .elt_size = size};
 		// It stands for no memory of ours: nothing is ever copied from or to where we say.
