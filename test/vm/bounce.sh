@@ -27,9 +27,11 @@ if [ -n "${IOVAD_VM_OUT:-}" ]; then # in the machine: BUILD
 		while [ "$1" != -- ]; do sender+=("$1"); shift; done
 		shift
 		: >"/run/$name-receive.log"
-		one "$name-receive" 1 "$to" --receive "$@" &
+		one "$name-receive" 1 "$to" --receive --seconds 100 "$@" &
 		tail -n +1 -f --pid $! "/run/$name-receive.log" | grep -qm 1 '^receiving\|^status' || true
 		one "$name-send" 0 "$from" "${sender[@]}"
+		# Where not all arrives, the receiver would wait for it.
+		case $name in no-*) sleep 2; kill -INT "$(busybox pidof iovad-heap-send)" ;; esac
 		wait
 	}
 	exchange() {
@@ -38,12 +40,12 @@ if [ -n "${IOVAD_VM_OUT:-}" ]; then # in the machine: BUILD
 		dmesg >"$IOVAD_VM_OUT/$1.dmesg"
 	}
 	pace=(--rate 3000 --frames 6000)
-	exchange there "$A" "$B" "${pace[@]}" --payload 1400 -- --seconds 20
-	exchange back "$B" "$A" "${pace[@]}" --payload 1400 -- --seconds 20
-	exchange file "$A" "$B" --rate 3000 --file "$PROGRAM" -- --seconds 20
-	exchange region "$A" "$B" --mode region "${pace[@]}" -- --mode region --seconds 20
-	exchange no-send "$A" "$B" --mode none "${pace[@]}" -- --seconds 5
-	exchange no-receive "$A" "$B" "${pace[@]}" -- --mode none --seconds 5
+	exchange there "$A" "$B" "${pace[@]}" --payload 1400 --
+	exchange back "$B" "$A" "${pace[@]}" --payload 1400 --
+	exchange file "$A" "$B" --rate 3000 --file "$PROGRAM" --
+	exchange region "$A" "$B" --mode region "${pace[@]}" -- --mode region
+	exchange no-send "$A" "$B" --mode none "${pace[@]}" --
+	exchange no-receive "$A" "$B" "${pace[@]}" -- --mode none
 	exit 0
 fi
 
@@ -68,20 +70,20 @@ all_bounced() {
 }
 
 # mapped_only NAME BYTES: so much was mapped in all, by the kernel's own account, and below 4 GiB, where
-# EAL maps nothing.
+# EAL maps nothing. Not counted: two pages at address 0, which VFIO maps for a moment in each new
+# container, to see what the IOMMU can do.
 mapped_only() {
 	awk -v expected="$2" '
 		/ map: IOMMU: iova=/ {
 			match($0, /iova=0x[0-9a-f]+/)
 			if (substr($0, RSTART + 7, RLENGTH - 7) !~ /^00000000/) { print; high = 1 }
+			if ($0 ~ /iova=0x0+ - 0x0+2000 /)
+				next
 			match($0, /size=[0-9]+/)
 			sum += substr($0, RSTART + 5, RLENGTH - 5)
 		}
 		END { print "mapped", sum + 0, "of", expected; exit high || sum != expected }' "$WORK/out/$1.ftrace"
 }
-
-# nothing_came NAME: what was refused did not reach the other side in any form that looks right.
-nothing_came() { ! has "$1-receive" '^received: .* bad 0, foreign 0$' || has "$1-receive" '^received: 0 '; }
 
 need_machine
 [ -x "$BUILD/examples/iovad-heap-send" ] || { echo "Bail out! examples/iovad-heap-send is not there: ninja -C $BUILD"; exit 1; }
@@ -98,7 +100,7 @@ done
 check "region: all arrives as it was sent, nothing leaks" both_end_well region
 check "region: the IOMMU refuses nothing" test "$(iommu_faults "$WORK/out/region.dmesg")" = 0
 check "sent without a pool: the kernel reports reads by that NIC, and nothing else" refused no-send Read 00:03.0
-check "sent without a pool: nothing of it arrives" nothing_came no-send
+check "sent without a pool: nothing of it arrives" has no-send-receive "^received: 0 of 0 frames"
 check "received without a pool: the kernel reports writes by that NIC, and nothing else" refused no-receive Write 00:04.0
-check "received without a pool: nothing of it arrives" nothing_came no-receive
+check "received without a pool: nothing of it can be read" has no-receive-receive "^received: 0 of 0 frames"
 done_testing
