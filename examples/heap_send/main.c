@@ -64,7 +64,8 @@ static void work(struct app *app)
 	}
 	seconds = (double)(rte_get_timer_cycles() - start) / rte_get_timer_hz();
 	rte_delay_us_sleep(500000); /* the last ones may still be on their way */
-	printf("%.2f s, %.0f frames/s\n", seconds, (app->sender.sent + app->receiver.received) / seconds);
+	printf("%.2f s, sent %.0f frames/s, received %.0f frames/s\n", seconds, app->sender.sent / seconds,
+	       app->receiver.received / seconds);
 }
 
 static void show_bounce(const struct app *app)

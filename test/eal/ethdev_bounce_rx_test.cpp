@@ -142,7 +142,7 @@ TEST_F(ReceiveBounced, WithoutMbufsOfTheTargetItIsDroppedAndCounted)
 	Mempool target = heap_pool(3);
 	Mempool small(create("small", pool, target.get(), 8));
 	ASSERT_NE(nullptr, small);
-	std::vector<rte_mbuf *> out(2);
+	std::vector<rte_mbuf *> out(3);
 	port.arrive(chain(small, {"a", "b"}));
 	port.arrive(chain(small, {"c", "d"}));
 	port.arrive(segment(small, "e"));
