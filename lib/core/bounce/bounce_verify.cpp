@@ -54,7 +54,8 @@ private:
 	{
 		const BounceTag tag = r.load_tag();
 		const Pfn slot = (granule >> kBounceShift) - r.lead;
-		expect(e == Extent{slot, slot + r.slot_bytes() / kBounceGranule, r.range ? kLive : kBlock},
+		const bool block = !r.range && state_.config.cached;
+		expect(e == Extent{slot, slot + r.slot_bytes() / kBounceGranule, block ? kBlock : kLive},
 		       "a mapping is not what the slot space has", granule);
 		expect(known(static_cast<uint32_t>(tag.dir())) && r.va != nullptr && tag.len() != 0 &&
 			       granule + tag.offset() + tag.len() <= e.end << kBounceShift,
