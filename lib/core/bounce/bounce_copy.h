@@ -45,6 +45,28 @@ inline constexpr uint64_t kStreamBytes = 256 * 1024;
 inline void stream_copy(std::byte *to, const std::byte *from, uint64_t n) { std::memcpy(to, from, n); }
 #endif
 
+// At most a granule. Up to 64 bytes, which is what packets of the least length have, without a call.
+[[gnu::always_inline]] inline void copy_granule(std::byte *to, const std::byte *from, uint64_t n)
+{
+	if (n - 16 > 48) {
+		std::memcpy(to, from, n);
+		return;
+	}
+	// Both ends, which may overlap; all is read before anything is written.
+	struct Piece {
+		std::byte bytes[16];
+	} a, b, c, d;
+	const uint64_t second = n > 32 ? 16 : 0;
+	std::memcpy(&a, from, 16);
+	std::memcpy(&b, from + second, 16);
+	std::memcpy(&c, from + n - 16 - second, 16);
+	std::memcpy(&d, from + n - 16, 16);
+	std::memcpy(to, &a, 16);
+	std::memcpy(to + second, &b, 16);
+	std::memcpy(to + n - 16 - second, &c, 16);
+	std::memcpy(to + n - 16, &d, 16);
+}
+
 inline void copy_into_slot(std::byte *to, const std::byte *from, uint64_t n)
 {
 	if (n >= kStreamBytes) [[unlikely]]
