@@ -3,7 +3,7 @@
 // memory, not in it: the device can write that.
 #pragma once
 
-#include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -55,7 +55,10 @@ struct alignas(64) SlotRecord {
 	// Where the granule's bytes may be other than zero: [from, to).
 	struct Dirty {
 		uint16_t from, to;
-		constexpr bool operator==(const Dirty &) const = default;
+		constexpr bool operator==(Dirty other) const
+		{
+			return std::bit_cast<uint32_t>(*this) == std::bit_cast<uint32_t>(other);
+		}
 	};
 
 	uint64_t tag;       // a BounceTag; others may look at it, see BounceSlots::why_not()

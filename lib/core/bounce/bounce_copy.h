@@ -45,13 +45,11 @@ inline constexpr uint64_t kStreamBytes = 256 * 1024;
 inline void stream_copy(std::byte *to, const std::byte *from, uint64_t n) { std::memcpy(to, from, n); }
 #endif
 
-// At most a granule. Up to 64 bytes, which is what packets of the least length have, without a call.
-[[gnu::always_inline]] inline void copy_granule(std::byte *to, const std::byte *from, uint64_t n)
+// What is copied without a call: packets of the least length are.
+constexpr bool is_short(uint64_t n) { return n - 16 <= 48; }
+
+[[gnu::always_inline]] inline void copy_short(std::byte *to, const std::byte *from, uint64_t n)
 {
-	if (n - 16 > 48) {
-		std::memcpy(to, from, n);
-		return;
-	}
 	// Both ends, which may overlap; all is read before anything is written.
 	struct Piece {
 		std::byte bytes[16];

@@ -102,7 +102,10 @@ BounceStatus BounceSlots::map(unsigned lcore, void *va, uint64_t len, uint64_t m
 	BounceCounters &c = counters_[lcore + 1];
 	add_own(c.plain_maps, 1);
 	add_own(c.copied_in, len);
-	copy_granule(r.memory, va, len);
+	if (is_short(len))
+		copy_short(r.memory, va, len);
+	else
+		copy_into_slot(r.memory, va, len);
 	return BounceStatus::ok;
 }
 
@@ -199,17 +202,36 @@ BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uin
 	const BounceTag tag = BounceTag::mapped(iova, len, dir, true);
 	if (r.load_tag() != tag) [[unlikely]]
 		return unmap_other(lcore, iova, len, dir, flags);
-	BounceCounters &c = counters_[lcore + 1];
-	if (dir != kBounceToDevice) {
-		copy_granule(r.va, r.memory + tag.offset(), len);
-		add_own(c.copied_out, len);
-	}
-	add_own(c.plain_unmaps, 1);
-	r.store_tag(tag.unmapped());
+	if (dir == kBounceToDevice)
+		return finish_unmap(lcore, r, iova);
+	add_own(counters_[lcore + 1].copied_out, len);
+	if (!is_short(len))
+		return unmap_long(lcore, r, iova, len);
+	copy_short(r.va, r.memory + tag.offset(), len);
+	return finish_unmap(lcore, r, iova);
+}
+
+// The slot is the next owner's when its address is back, and so is the record.
+[[gnu::always_inline]] inline BounceStatus BounceSlots::finish_unmap(unsigned lcore, SlotRecord &r, uint64_t iova)
+{
+	add_own(counters_[lcore + 1].plain_unmaps, 1);
+	r.store_tag(r.load_tag().unmapped());
 	const uint64_t slot = iova & ~(kBounceGranule - 1);
 	if (!iovad_hot_free(&domain_.hot(), lcore, slot, kBounceGranule)) [[unlikely]]
-		domain_.free(lcore, slot, kBounceGranule);
+		free_plain(lcore, slot);
 	return BounceStatus::ok;
+}
+
+// These two apart, so that unmap() has no call in its middle.
+[[gnu::noinline]] BounceStatus BounceSlots::unmap_long(unsigned lcore, SlotRecord &r, uint64_t iova, uint64_t len)
+{
+	copy_out_of_slot(r.va, r.memory + r.load_tag().offset(), len);
+	return finish_unmap(lcore, r, iova);
+}
+
+[[gnu::noinline]] void BounceSlots::free_plain(unsigned lcore, uint64_t slot)
+{
+	domain_.free(lcore, slot, kBounceGranule);
 }
 
 [[gnu::noinline]] BounceStatus BounceSlots::unmap_other(unsigned lcore, uint64_t iova, uint64_t len, uint32_t dir,
@@ -235,7 +257,7 @@ BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uin
 	r->store_tag(tag.unmapped());
 	if (tag.is_plain()) {
 		add(lcore, c.plain_unmaps, 1);
-		domain_.free(lcore, first, kBounceGranule);
+		free_plain(lcore, first);
 		return BounceStatus::ok;
 	}
 	add(lcore, c.other_unmaps, 1);

@@ -184,6 +184,9 @@ private:
 	BounceStatus take(unsigned lcore, Slot &slot);
 	void note_miss(uint64_t slot_bytes);
 	void fill(const Slot &slot, const std::byte *va, uint64_t len, bool overwrite);
+	BounceStatus finish_unmap(unsigned lcore, SlotRecord &r, uint64_t iova);
+	BounceStatus unmap_long(unsigned lcore, SlotRecord &r, uint64_t iova, uint64_t len);
+	void free_plain(unsigned lcore, uint64_t slot);
 	BounceStatus unmap_other(unsigned lcore, uint64_t iova, uint64_t len, uint32_t dir, uint32_t flags);
 	bool take_standby();
 	SlotRecord *find(uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, BounceStatus &status);
