@@ -130,13 +130,14 @@ TEST_F(BounceConf, MemoryThatThereIsNot)
 
 TEST_F(BounceConf, PrepareRefuses)
 {
-	refused(EACCES, "prepare() refuses it", [](auto &c) {
+	int calls = 0;
+	refused(EACCES, "prepare() refuses it", [&](auto &c) {
 		c.initial_bytes = 3 * kChunk;
 		c.prepare = [](void *, uint64_t, void *n) { return ++*static_cast<int *>(n) == 3 ? -EACCES : 0; };
 		c.release = [](void *, uint64_t, void *n) { *static_cast<int *>(n) += 10; };
-		static int calls;
 		c.opaque = &calls;
 	});
+	EXPECT_EQ(23, calls) << "three came, two of them went";
 }
 
 TEST_F(BounceConf, DestroyOfNothing) { EXPECT_EQ(-EINVAL, iovad_bounce_pool_destroy(nullptr)); }

@@ -3,6 +3,7 @@
 // All orders of calls, byte by byte: test/unit/bounce_*.
 #include "bounce_fixture.h"
 #include "crew.h"
+#include "eal/bounce_registry.h"
 #include "iovad/iovad_dma.h"
 
 namespace iovad::test {
@@ -288,12 +289,23 @@ TEST_F(BouncePool, Threads)
 	EXPECT_EQ(3000u * Crew::kActors, pool.stats().maps);
 }
 
+// ThreadSanitizer does not see that EAL's heap hands memory over in order: there one makes pools.
+#ifdef __SANITIZE_THREAD__
+constexpr unsigned kMakers = 1;
+#else
+constexpr unsigned kMakers = Crew::kActors;
+#endif
+
 TEST_F(BouncePool, PoolsComeAndGoBesidePasses)
 {
 	ASSERT_EQ(0, iovad_control_thread_start());
 	Crew::run([&](unsigned actor) {
 		for (unsigned i = 0; i < 10; ++i) {
-			const TestPool own(bounce_conf(d, 0, 4 * kChunk, actor % 2 ? IOVAD_BOUNCE_F_TRANSIENT : 0));
+			iovad_control_poll();
+			eal::for_each_bounce_pool([](iovad_bounce_pool &p) { EXPECT_NE(0u, eal::read_bounce_stats(p).size_bytes); });
+			if (actor >= kMakers)
+				continue;
+			const TestPool own(bounce_conf(d, 0, 4 * kChunk, i % 2 ? IOVAD_BOUNCE_F_TRANSIENT : 0));
 			Held held(own, 65536, 0, 20);
 			iovad_control_poll();
 		}
