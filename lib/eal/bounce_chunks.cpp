@@ -111,10 +111,15 @@ bool BounceChunks::take_out(unsigned index)
 bool BounceChunks::remove_all()
 {
 	const size_t before = leaving_.size();
-	slots_.domain().reclaim();
-	bool all = true;
-	for (unsigned index = 0; all && index < count(); ++index)
-		all = slots_.chunk_state(index) == ChunkState::absent || take_out(index);
+	bool all = true, reclaimed = false;
+	for (unsigned index = 0; all && index < count(); ++index) {
+		if (slots_.chunk_state(index) == ChunkState::absent)
+			continue;
+		// Once for all of them.
+		if (!std::exchange(reclaimed, true))
+			slots_.domain().reclaim();
+		all = take_out(index);
+	}
 	// Those that were taken out come back; without a tree node for one the pool is so much smaller.
 	for (size_t i = leaving_.size(); !all && i-- > before;) {
 		const Leaving &chunk = leaving_[i];

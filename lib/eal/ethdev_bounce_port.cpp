@@ -136,54 +136,61 @@ void BouncePort::drop_headers()
 	headers_ = nullptr;
 }
 
-int BouncePort::add_callbacks(uint16_t rx_queues, uint16_t tx_queues)
+template <class Queue> void BouncePort::Queues<Queue>::make(uint16_t n)
 {
-	while (tx_.size() < tx_queues)
-		tx_.emplace_back();
-	while (rx_.size() < rx_queues)
-		rx_.emplace_back();
-	for (uint16_t q = 0; q < tx_queues; ++q) {
-		TxQueue &queue = tx_[q];
-		queue.copy_max = &copy_max_;
-		queue.bouncer.begin({pool_, &pool_->domain, last_byte(*pool_), headers_, id_, q});
-		queue.gate.open();
-		if (!queue.callback && !(queue.callback = rte_eth_add_tx_callback(id_, q, on_tx, &queue)))
+	now.resize(n);
+	for (Queue *&queue : now) {
+		if (!queue || queue->stuck)
+			queue = &all.emplace_back();
+	}
+}
+
+int BouncePort::add_callbacks()
+{
+	uint16_t number = 0;
+	for (TxQueue *queue : tx_.now) {
+		queue->copy_max = &copy_max_;
+		queue->bouncer.begin({pool_, &pool_->domain, last_byte(*pool_), headers_, id_, number});
+		queue->gate.open();
+		queue->callback = rte_eth_add_tx_callback(id_, number++, on_tx, queue);
+		if (!queue->callback)
 			return -rte_errno;
 	}
-	for (uint16_t q = 0; q < rx_queues; ++q) {
-		RxQueue &queue = rx_[q];
-		queue.bouncer.begin();
-		queue.gate.open();
-		if (!queue.callback && !(queue.callback = rte_eth_add_first_rx_callback(id_, q, on_rx, &queue)))
+	number = 0;
+	for (RxQueue *queue : rx_.now) {
+		queue->bouncer.begin();
+		queue->gate.open();
+		queue->callback = rte_eth_add_first_rx_callback(id_, number++, on_rx, queue);
+		if (!queue->callback)
 			return -rte_errno;
 	}
 	return 0;
 }
 
-// Of a queue that the port has no more they cannot be removed: then they come again with it.
-void BouncePort::remove_callbacks()
+template <class Queue> void BouncePort::remove_callbacks(Queues<Queue> &queues, Remove *remove)
 {
 	uint16_t number = 0;
-	for (TxQueue &queue : tx_) {
-		queue.gate.close();
-		if (queue.callback && rte_eth_remove_tx_callback(id_, number, queue.callback) == 0)
-			retire(std::exchange(queue.callback, nullptr));
+	for (Queue *queue : queues.now) {
+		queue->gate.close();
+		const Callback callback = std::exchange(queue->callback, nullptr);
+		queue->stuck = callback && remove(id_, number, callback) != 0;
+		if (callback && !queue->stuck)
+			retire(callback);
 		++number;
 	}
-	number = 0;
-	for (RxQueue &queue : rx_) {
-		queue.gate.close();
-		if (queue.callback && rte_eth_remove_rx_callback(id_, number, queue.callback) == 0)
-			retire(std::exchange(queue.callback, nullptr));
-		++number;
-	}
+}
+
+void BouncePort::remove_callbacks()
+{
+	remove_callbacks(tx_, rte_eth_remove_tx_callback);
+	remove_callbacks(rx_, rte_eth_remove_rx_callback);
 	Gate::shut();
-	for (TxQueue &queue : tx_) {
-		queue.gate.wait();
-		queue.bouncer.end();
+	for (TxQueue *queue : tx_.now) {
+		queue->gate.wait();
+		queue->bouncer.end();
 	}
-	for (const RxQueue &queue : rx_)
-		queue.gate.wait();
+	for (const RxQueue *queue : rx_.now)
+		queue->gate.wait();
 }
 
 void BouncePort::retire(Callback callback) { retired_.emplace_back(core::now_ns(), callback); }
@@ -205,7 +212,9 @@ int BouncePort::enable(iovad_bounce_pool &pool)
 	if (const int error = check(info))
 		return error;
 	free_retired(false);
-	retired_.reserve(retired_.size() + info.nb_rx_queues + info.nb_tx_queues + tx_.size() + rx_.size());
+	retired_.reserve(retired_.size() + info.nb_rx_queues + info.nb_tx_queues);
+	tx_.make(info.nb_tx_queues);
+	rx_.make(info.nb_rx_queues);
 	if (const int error = get_headers(descriptors(info.nb_tx_queues, kUnknownDescriptors) +
 					  info.nb_tx_queues * kBurst + rte_lcore_count() * kCached))
 		return error;
@@ -214,7 +223,7 @@ int BouncePort::enable(iovad_bounce_pool &pool)
 	warn_of_few_slots(pool, info.nb_tx_queues);
 	pool_ = &pool;
 	copy_max_.store(UINT32_MAX, std::memory_order_relaxed);
-	if (const int error = add_callbacks(info.nb_rx_queues, info.nb_tx_queues)) {
+	if (const int error = add_callbacks()) {
 		IOVAD_LOG(ERR, "port %u: no callbacks (%s)", id_, rte_strerror(-error));
 		disable();
 		return error;
@@ -238,10 +247,10 @@ void BouncePort::close()
 iovad_ethdev_bounce_stats BouncePort::stats() const
 {
 	iovad_ethdev_bounce_stats sum{};
-	for (const TxQueue &queue : tx_)
-		add(sum, queue.bouncer.stats());
-	for (const RxQueue &queue : rx_)
-		add(sum, queue.bouncer.stats());
+	for (const TxQueue *queue : tx_.now)
+		add(sum, queue->bouncer.stats());
+	for (const RxQueue *queue : rx_.now)
+		add(sum, queue->bouncer.stats());
 	return sum;
 }
 

@@ -2,9 +2,10 @@
 // One port: its queues' callbacks in ethdev, and the headers that stand for its packets.
 //
 // A thread may still be on its way into a callback, or out of it, when that was removed. So queues
-// stay for good, and are used anew when the port is enabled again; a gate in front of each keeps
-// late ones from the pool. The callbacks themselves, which DPDK leaves to who removed them,
-// are freed some time later.
+// stay for good; a gate in front of each keeps late ones from the pool. They are used anew when the
+// port is enabled again, unless DPDK did not let go of the callback, as it does not for queues
+// that the port has no more. The callbacks that were removed, which DPDK leaves to us, are freed some
+// time later.
 #pragma once
 
 #include <atomic>
@@ -45,12 +46,20 @@ private:
 		TxBouncer bouncer;
 		const std::atomic<uint32_t> *copy_max = nullptr;
 		Callback callback = nullptr;
+		bool stuck = false;  // DPDK has kept the callback, which may be called again
 	};
 	struct alignas(64) RxQueue {
 		Gate gate;
 		RxBouncer bouncer;
 		Callback callback = nullptr;
+		bool stuck = false;
 	};
+	template <class Queue> struct Queues {
+		std::deque<Queue> all;     // that there ever were
+		std::vector<Queue *> now;  // by number
+		void make(uint16_t n);
+	};
+	using Remove = int(uint16_t port, uint16_t queue, Callback callback);
 	static uint16_t on_tx(uint16_t port, uint16_t queue, rte_mbuf **packets, uint16_t n, void *tx_queue);
 	static uint16_t on_rx(uint16_t port, uint16_t queue, rte_mbuf **packets, uint16_t n, uint16_t most, void *rx_queue);
 
@@ -59,8 +68,9 @@ private:
 	void warn_of_few_slots(const iovad_bounce_pool &pool, uint16_t queues) const;
 	int get_headers(unsigned n);
 	void drop_headers();
-	int add_callbacks(uint16_t rx_queues, uint16_t tx_queues);
+	int add_callbacks();
 	void remove_callbacks();
+	template <class Queue> void remove_callbacks(Queues<Queue> &queues, Remove *remove);
 	void retire(Callback callback);
 	void free_retired(bool all);
 
@@ -69,8 +79,8 @@ private:
 	rte_mempool *headers_ = nullptr;
 	unsigned header_pools_ = 0;  // made so far, for their names
 	std::atomic<uint32_t> copy_max_ = UINT32_MAX;
-	std::deque<TxQueue> tx_;
-	std::deque<RxQueue> rx_;
+	Queues<TxQueue> tx_;
+	Queues<RxQueue> rx_;
 	std::vector<std::pair<uint64_t, Callback>> retired_;  // when they were removed
 };
 

@@ -3,7 +3,7 @@
 // memory, not in it: the device can write that.
 #pragma once
 
-#include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -26,58 +26,57 @@ public:
 
 	constexpr BounceTag() = default;
 	explicit constexpr BounceTag(uint64_t word) : word_(word) {}
-	static constexpr BounceTag mapped(uint64_t iova, uint64_t len, uint64_t dir)
+	// Plain: in one granule, a block of the slot space, as most are.
+	static constexpr BounceTag mapped(uint64_t iova, uint64_t len, uint64_t dir, bool plain)
 	{
-		return BounceTag(len << 16 | (iova & (kBounceGranule - 1)) << 4 | dir << 2 | kMapped);
+		return BounceTag(len << 16 | (iova & (kBounceGranule - 1)) << 4 | dir << 2 | (plain ? kPlain : kOther));
 	}
-	constexpr BounceTag unmapped() const { return BounceTag(word_ - kMapped + kUnmapped); }
+	constexpr BounceTag unmapped() const { return BounceTag((word_ & ~uint64_t{3}) | kUnmapped); }
 
-	constexpr bool is_mapped() const { return (word_ & 3) == kMapped; }
+	constexpr bool is_mapped() const { return (word_ & kMapped) != 0; }
 	constexpr bool is_unmapped() const { return (word_ & 3) == kUnmapped; }
+	constexpr bool is_plain() const { return (word_ & 3) == kPlain; }
 	constexpr uint64_t word() const { return word_; }
 	constexpr uint64_t len() const { return word_ >> 16; }
 	constexpr uint64_t dir() const { return word_ >> 2 & 3; }
 	constexpr uint64_t offset() const { return word_ >> 4 & (kBounceGranule - 1); }
 	constexpr bool operator==(const BounceTag &) const = default;
-	// But for the length.
-	constexpr bool same_place(BounceTag other) const { return ((word_ ^ other.word_) & 0xffff) == 0; }
 
 private:
-	static constexpr uint64_t kMapped = 1, kUnmapped = 2;
+	static constexpr uint64_t kMapped = 1, kPlain = 1, kOther = 3, kUnmapped = 2;
 
 	uint64_t word_ = 0;
 };
 
-// Of one granule. All but `dirty` is of the mapping whose first byte lies in the granule; the
+// Of one granule. `tag` to `range` are of the mapping whose first byte lies in the granule; the
 // other granules of a slot keep what they had, which is never "mapped". A line of its own: two
 // lcores may have neighbours.
 struct alignas(64) SlotRecord {
 	// Where the granule's bytes may be other than zero: [from, to).
 	struct Dirty {
 		uint16_t from, to;
-		constexpr bool operator==(const Dirty &) const = default;
+		constexpr bool operator==(Dirty other) const
+		{
+			return std::bit_cast<uint32_t>(*this) == std::bit_cast<uint32_t>(other);
+		}
 	};
 
 	uint64_t tag;       // a BounceTag; others may look at it, see BounceSlots::why_not()
 	std::byte *va;      // the caller's
-	uint32_t granules;  // asked of the slot space
+	uint32_t granules;  // asked of the slot space; this and the next two: unless plain
 	uint16_t lead;      // granules from the slot's first to this one
 	bool range;         // of the slot space: a range, or a block
 	Dirty dirty;
+	std::byte *memory;  // of the granule
 
 	BounceTag load_tag() const { return BounceTag(load_relaxed(tag)); }
 	void store_tag(BounceTag t) { store_relaxed(tag, t.word()); }
 	std::byte *load_va() const { return load_relaxed(va); }
-	void note(std::byte *memory, uint32_t asked, uint16_t before, bool is_range)
-	{
-		store_relaxed(va, memory);
-		granules = asked;
-		lead = before;
-		range = is_range;
-	}
 	// Bytes of the slot space that the mapping has.
 	uint64_t slot_bytes() const
 	{
+		if (load_tag().is_plain())
+			return kBounceGranule;
 		return (range ? granules : block_of(granules)) * kBounceGranule;
 	}
 };

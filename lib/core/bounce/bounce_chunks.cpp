@@ -46,8 +46,12 @@ Status BounceSlots::add_chunk(unsigned index, void *va, void *records, ChunkStat
 		// Release: see Place.
 		__atomic_store_n(&place.records, new (records) ChunkRecords{}, __ATOMIC_RELEASE);
 	}
-	for (SlotRecord &r : place.load_records()->granule)
+	auto *memory = static_cast<std::byte *>(va);
+	for (SlotRecord &r : place.load_records()->granule) {
 		r.dirty = kAllDirty;
+		r.memory = memory;
+		memory += kBounceGranule;
+	}
 	store_relaxed(place.va, static_cast<std::byte *>(va));
 	if (state == ChunkState::serving) {
 		const Status status = begin_serving(index, state);
@@ -166,16 +170,18 @@ BounceStats BounceSlots::stats() const
 {
 	BounceStats s = {};
 	uint64_t unmapped = 0;
+	// First what went, then what came: the difference is never below 0.
 	for (unsigned i = 0; i <= kMaxLcores; ++i) {
-		// What went before what came: the difference is never below 0.
 		const BounceCounters &c = counters_[i];
-		unmapped += load_relaxed(c.unmapped_bytes);
-		s.unmaps += load_relaxed(c.unmaps);
+		const uint64_t plain = load_relaxed(c.plain_unmaps);
+		s.unmaps += plain + load_relaxed(c.other_unmaps);
+		unmapped += plain * kBounceGranule + load_relaxed(c.other_unmapped_bytes);
 	}
 	for (unsigned i = 0; i <= kMaxLcores; ++i) {
 		const BounceCounters &c = counters_[i];
-		s.maps += load_relaxed(c.maps);
-		s.used_bytes += load_relaxed(c.mapped_bytes);
+		const uint64_t plain = load_relaxed(c.plain_maps);
+		s.maps += plain + load_relaxed(c.other_maps);
+		s.used_bytes += plain * kBounceGranule + load_relaxed(c.other_mapped_bytes);
 		s.copied_in_bytes += load_relaxed(c.copied_in);
 		s.copied_out_bytes += load_relaxed(c.copied_out);
 	}

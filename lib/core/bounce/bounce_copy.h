@@ -45,6 +45,26 @@ inline constexpr uint64_t kStreamBytes = 256 * 1024;
 inline void stream_copy(std::byte *to, const std::byte *from, uint64_t n) { std::memcpy(to, from, n); }
 #endif
 
+// What is copied without a call: packets of the least length are.
+constexpr bool is_short(uint64_t n) { return n - 16 <= 48; }
+
+[[gnu::always_inline]] inline void copy_short(std::byte *to, const std::byte *from, uint64_t n)
+{
+	// Both ends, which may overlap; all is read before anything is written.
+	struct Piece {
+		std::byte bytes[16];
+	} a, b, c, d;
+	const uint64_t second = n > 32 ? 16 : 0;
+	std::memcpy(&a, from, 16);
+	std::memcpy(&b, from + second, 16);
+	std::memcpy(&c, from + n - 16 - second, 16);
+	std::memcpy(&d, from + n - 16, 16);
+	std::memcpy(to, &a, 16);
+	std::memcpy(to + second, &b, 16);
+	std::memcpy(to + n - 16 - second, &c, 16);
+	std::memcpy(to + n - 16, &d, 16);
+}
+
 inline void copy_into_slot(std::byte *to, const std::byte *from, uint64_t n)
 {
 	if (n >= kStreamBytes) [[unlikely]]

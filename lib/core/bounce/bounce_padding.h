@@ -12,9 +12,9 @@ namespace iovad::core {
 
 // data: where data will be in this granule, {0, 0} nowhere. overwrite: nothing is copied there, so that
 // it must be zero too.
-inline void pad_granule(SlotRecord &r, std::byte *memory, SlotRecord::Dirty data, bool overwrite)
+inline void pad_granule(SlotRecord &r, SlotRecord::Dirty data, bool overwrite)
 {
-	const auto zero = [memory](unsigned from, unsigned to) {
+	const auto zero = [memory = r.memory](unsigned from, unsigned to) {
 		if (from < to)
 			std::memset(memory + from, 0, to - from);
 	};
@@ -30,7 +30,7 @@ inline void pad_granule(SlotRecord &r, std::byte *memory, SlotRecord::Dirty data
 }
 
 // n granules of one chunk; data lies in [begin, end), in bytes from the first one's first.
-inline void pad_granules(SlotRecord *r, std::byte *memory, uint64_t n, uint64_t begin, uint64_t end, bool overwrite)
+inline void pad_granules(SlotRecord *r, uint64_t n, uint64_t begin, uint64_t end, bool overwrite)
 {
 	for (uint64_t i = 0; i < n; ++i) {
 		const uint64_t first = i * kBounceGranule;
@@ -38,7 +38,7 @@ inline void pad_granules(SlotRecord *r, std::byte *memory, uint64_t n, uint64_t 
 			return static_cast<uint16_t>(std::clamp(at, first, first + kBounceGranule) - first);
 		};
 		const SlotRecord::Dirty data = {in(begin), in(end)};
-		pad_granule(r[i], memory + first, data.from < data.to ? data : SlotRecord::Dirty{0, 0}, overwrite);
+		pad_granule(r[i], data.from < data.to ? data : SlotRecord::Dirty{0, 0}, overwrite);
 	}
 }
 

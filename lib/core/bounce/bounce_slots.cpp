@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The data path. First of each call what is common, one granule from or to the magazine that the
-// lcore has loaded; all else is in map_other() and free_slot().
+// The data path. First of each call what is common: an lcore, one granule from or to the magazine that it
+// has loaded, no address bits to keep. All else, and what is wrong, is found out by what has _other in its name.
 #include "core/bounce/bounce_slots.h"
 
 #include <bit>
@@ -24,11 +24,13 @@ bool is_mask(uint64_t mask) { return (mask & (mask + 1)) == 0 && mask < kChunkBy
 
 uint64_t address(const void *va) { return reinterpret_cast<uintptr_t>(va); }
 
+void add_own(uint64_t &counter, uint64_t n) { store_relaxed(counter, counter + n); }
+
 // One writer, but for threads without an lcore.
 void add(unsigned lcore, uint64_t &counter, uint64_t n)
 {
-	if (lcore != kNoLcore) [[likely]]
-		store_relaxed(counter, counter + n);
+	if (lcore != kNoLcore)
+		add_own(counter, n);
 	else
 		__atomic_fetch_add(&counter, n, __ATOMIC_RELAXED);
 }
@@ -43,6 +45,7 @@ struct BounceSlots::Slot {
 	uint64_t iova;      // of the slot
 
 	bool is_range() const { return align != 0; }
+	bool is_plain() const { return !is_range() && granules == 1; }
 	uint64_t asked_bytes() const { return granules * kBounceGranule; }
 	uint64_t bytes() const { return is_range() ? asked_bytes() : block_of(granules) * kBounceGranule; }
 
@@ -73,53 +76,52 @@ template <class Use> void BounceSlots::for_each_piece(uint64_t iova, uint64_t le
 	}
 }
 
-void BounceSlots::note_map(unsigned lcore, uint64_t slot_bytes, uint64_t copied)
-{
-	BounceCounters &c = counters_[lcore + 1];
-	add(lcore, c.maps, 1);
-	add(lcore, c.mapped_bytes, slot_bytes);
-	add(lcore, c.copied_in, copied);
-}
-
-void BounceSlots::note_unmap(unsigned lcore, uint64_t slot_bytes, uint64_t copied)
-{
-	BounceCounters &c = counters_[lcore + 1];
-	add(lcore, c.unmaps, 1);
-	add(lcore, c.unmapped_bytes, slot_bytes);
-	add(lcore, c.copied_out, copied);
-}
-
 // ---- mapping ----
 
 BounceStatus BounceSlots::map(unsigned lcore, void *va, uint64_t len, uint64_t min_align_mask, uint32_t dir,
 			      uint64_t &iova)
 {
-	if (va == nullptr || len == 0 || !is_mask(min_align_mask) || !may_map(dir)) [[unlikely]]
-		return BounceStatus::invalid;
-	auto *from = static_cast<std::byte *>(va);
-	const uint64_t offset = address(va) & min_align_mask;
+	// Threads without an lcore have no magazine.
 	uint64_t slot;
-	if (len > kBounceGranule || min_align_mask >= kBounceGranule || offset + len > kBounceGranule ||
+	if (va == nullptr || len - 1 >= kBounceGranule || min_align_mask != 0 || !known(dir) ||
 	    !iovad_hot_alloc(&domain_.hot(), lcore, kBounceGranule, kNoLimit, &slot)) [[unlikely]]
-		return map_other(lcore, from, len, min_align_mask, dir, iova);
-
+		return map_other(lcore, va, len, min_align_mask, dir, iova);
 	SlotRecord &r = record_of(slot);
-	std::byte *memory = memory_of(slot);
-	const SlotRecord::Dirty data = {static_cast<uint16_t>(offset), static_cast<uint16_t>(offset + len)};
-	const bool overwrite = (dir & kBounceOverwrite) != 0;
-	pad_granule(r, memory, data, overwrite);
-	if (!overwrite)
-		copy_into_slot(memory + offset, from, len);
-	r.note(from, 1, 0, false);
-	r.store_tag(BounceTag::mapped(slot + offset, len, dir & kBounceBidirectional));
-	note_map(lcore, kBounceGranule, overwrite ? 0 : len);
-	iova = slot + offset;
+	iova = slot;
+	if (r.dirty != SlotRecord::Dirty{0, static_cast<uint16_t>(len)}) [[unlikely]]
+		return map_padded(lcore, static_cast<std::byte *>(va), len, dir, r, iova);
+	return finish_map(lcore, static_cast<std::byte *>(va), len, dir, r, slot);
+}
+
+// The copy comes last, when nothing else has to be kept in registers. Nobody asks for the mapping before this returns.
+[[gnu::always_inline]] inline BounceStatus BounceSlots::finish_map(unsigned lcore, std::byte *va, uint64_t len, uint32_t dir,
+								   SlotRecord &r, uint64_t iova) const
+{
+	store_relaxed(r.va, va);
+	r.store_tag(BounceTag::mapped(iova, len, dir, true));
+	BounceCounters &c = counters_[lcore + 1];
+	add_own(c.plain_maps, 1);
+	add_own(c.copied_in, len);
+	if (is_short(len))
+		copy_short(r.memory, va, len);
+	else
+		copy_into_slot(r.memory, va, len);
 	return BounceStatus::ok;
 }
 
-BounceStatus BounceSlots::map_other(unsigned lcore, std::byte *va, uint64_t len, uint64_t mask, uint32_t dir,
-				    uint64_t &iova)
+// Apart, so that map() has no call in its middle.
+[[gnu::noinline]] BounceStatus BounceSlots::map_padded(unsigned lcore, std::byte *va, uint64_t len, uint32_t dir,
+						       SlotRecord &r, uint64_t &iova)
 {
+	pad_granule(r, {0, static_cast<uint16_t>(len)}, false);
+	return finish_map(lcore, va, len, dir, r, iova);
+}
+
+[[gnu::noinline]] BounceStatus BounceSlots::map_other(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir,
+						      uint64_t &iova)
+{
+	if (va == nullptr || len == 0 || !is_mask(mask) || !may_map(dir))
+		return BounceStatus::invalid;
 	const uint64_t offset = address(va) & mask;
 	if (len > bytes_ || offset > bytes_ - len)
 		return BounceStatus::too_long;
@@ -129,14 +131,24 @@ BounceStatus BounceSlots::map_other(unsigned lcore, std::byte *va, uint64_t len,
 	const BounceStatus status = take(lcore, slot);
 	if (status != BounceStatus::ok)
 		return status;
+	auto *from = static_cast<std::byte *>(va);
 	const bool overwrite = (dir & kBounceOverwrite) != 0;
-	fill(slot, va, len, overwrite);
-	const uint64_t first = slot.iova + offset;
-	SlotRecord &r = record_of(first);
-	r.note(va, static_cast<uint32_t>(slot.granules), static_cast<uint16_t>(offset >> kBounceShift), slot.is_range());
-	r.store_tag(BounceTag::mapped(first, len, dir & kBounceBidirectional));
-	note_map(lcore, slot.bytes(), overwrite ? 0 : len);
-	iova = first;
+	fill(slot, from, len, overwrite);
+	iova = slot.iova + offset;
+	SlotRecord &r = record_of(iova);
+	store_relaxed(r.va, from);
+	r.granules = static_cast<uint32_t>(slot.granules);
+	r.lead = static_cast<uint16_t>(offset >> kBounceShift);
+	r.range = slot.is_range();
+	r.store_tag(BounceTag::mapped(iova, len, dir & kBounceBidirectional, slot.is_plain()));
+	BounceCounters &c = counters_[lcore + 1];
+	if (slot.is_plain()) {
+		add(lcore, c.plain_maps, 1);
+	} else {
+		add(lcore, c.other_maps, 1);
+		add(lcore, c.other_mapped_bytes, slot.bytes());
+	}
+	add(lcore, c.copied_in, overwrite ? 0 : len);
 	return BounceStatus::ok;
 }
 
@@ -168,12 +180,12 @@ void BounceSlots::note_miss(uint64_t slot_bytes)
 		;
 }
 
-void BounceSlots::fill(const Slot &slot, std::byte *va, uint64_t len, bool overwrite)
+void BounceSlots::fill(const Slot &slot, const std::byte *va, uint64_t len, bool overwrite)
 {
 	const uint64_t begin = slot.offset, end = slot.offset + len;
 	for_each_piece(slot.iova, slot.bytes(), [&](std::byte *memory, uint64_t at, uint64_t n) {
 		const uint64_t from = std::max(begin, at), to = std::max(from, std::min(end, at + n));
-		pad_granules(&record_of(slot.iova + at), memory, n >> kBounceShift, from - at, to - at, overwrite);
+		pad_granules(&record_of(slot.iova + at), n >> kBounceShift, from - at, to - at, overwrite);
 		if (!overwrite)
 			copy_into_slot(memory + (from - at), va + (from - begin), to - from);
 	});
@@ -183,45 +195,83 @@ void BounceSlots::fill(const Slot &slot, std::byte *va, uint64_t len, bool overw
 
 BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uint32_t dir, uint32_t flags)
 {
-	if (len == 0 || !known(dir) || flags > kBounceSkipCopy) [[unlikely]]
-		return BounceStatus::invalid;
-	if (iova - base_ >= bytes_) [[unlikely]]
-		return BounceStatus::not_of_pool;
+	if (iova - base_ >= bytes_ || len > kBounceGranule || dir > kBounceBidirectional || flags != 0 || lcore == kNoLcore)
+		[[unlikely]]
+		return unmap_other(lcore, iova, len, dir, flags);
 	SlotRecord &r = record_of(iova);
-	const BounceTag tag = BounceTag::mapped(iova, len, dir);
-	if (r.load_tag() != tag || len > bytes_) [[unlikely]]
-		return why_not(iova, dir);
+	const BounceTag tag = BounceTag::mapped(iova, len, dir, true);
+	if (r.load_tag() != tag) [[unlikely]]
+		return unmap_other(lcore, iova, len, dir, flags);
+	if (dir == kBounceToDevice)
+		return finish_unmap(lcore, r, iova);
+	add_own(counters_[lcore + 1].copied_out, len);
+	if (!is_short(len))
+		return unmap_long(lcore, r, iova, len);
+	copy_short(r.va, r.memory + tag.offset(), len);
+	return finish_unmap(lcore, r, iova);
+}
 
-	const uint64_t copied = dir == kBounceToDevice || flags != 0 ? 0 : len;
-	const bool plain = r.granules == 1 && !r.range;
-	if (plain) [[likely]] {
-		copy_out_of_slot(r.va, memory_of(iova), copied);
-	} else {
-		for_each_piece(iova, copied, [&](const std::byte *memory, uint64_t at, uint64_t n) {
-			copy_out_of_slot(r.va + at, memory, n);
-		});
-	}
-	note_unmap(lcore, r.slot_bytes(), copied);
-	r.store_tag(tag.unmapped());
-	// From here on the record is the next owner's.
-	if (!plain || !iovad_hot_free(&domain_.hot(), lcore, iova & ~(kBounceGranule - 1), kBounceGranule)) [[unlikely]]
-		free_slot(lcore, iova, r);
+// The slot is the next owner's when its address is back, and so is the record.
+[[gnu::always_inline]] inline BounceStatus BounceSlots::finish_unmap(unsigned lcore, SlotRecord &r, uint64_t iova)
+{
+	add_own(counters_[lcore + 1].plain_unmaps, 1);
+	r.store_tag(r.load_tag().unmapped());
+	const uint64_t slot = iova & ~(kBounceGranule - 1);
+	if (!iovad_hot_free(&domain_.hot(), lcore, slot, kBounceGranule)) [[unlikely]]
+		free_plain(lcore, slot);
 	return BounceStatus::ok;
 }
 
-// What it says of the slot is read before that is given back.
-void BounceSlots::free_slot(unsigned lcore, uint64_t iova, const SlotRecord &r)
+// These two apart, so that unmap() has no call in its middle.
+[[gnu::noinline]] BounceStatus BounceSlots::unmap_long(unsigned lcore, SlotRecord &r, uint64_t iova, uint64_t len)
 {
-	const uint64_t slot = (iova & ~(kBounceGranule - 1)) - r.lead * kBounceGranule;
-	const uint64_t len = r.granules * kBounceGranule;
-	if (r.range)
-		domain_.free_range(slot, len);
+	copy_out_of_slot(r.va, r.memory + r.load_tag().offset(), len);
+	return finish_unmap(lcore, r, iova);
+}
+
+[[gnu::noinline]] void BounceSlots::free_plain(unsigned lcore, uint64_t slot)
+{
+	domain_.free(lcore, slot, kBounceGranule);
+}
+
+[[gnu::noinline]] BounceStatus BounceSlots::unmap_other(unsigned lcore, uint64_t iova, uint64_t len, uint32_t dir,
+							uint32_t flags)
+{
+	if (flags > kBounceSkipCopy)
+		return BounceStatus::invalid;
+	BounceStatus status;
+	SlotRecord *r = find(iova, 0, len, dir, status);
+	if (!r)
+		return status;
+	const BounceTag tag = r->load_tag();
+	if (tag.len() != len)
+		return BounceStatus::wrong_length;
+	const uint64_t copied = dir == kBounceToDevice || flags != 0 ? 0 : len;
+	for_each_piece(iova, copied, [&](const std::byte *memory, uint64_t at, uint64_t n) {
+		copy_out_of_slot(r->va + at, memory, n);
+	});
+	BounceCounters &c = counters_[lcore + 1];
+	add(lcore, c.copied_out, copied);
+	const uint64_t first = iova & ~(kBounceGranule - 1);
+	// Before the slot is free: then the record is the next owner's.
+	r->store_tag(tag.unmapped());
+	if (tag.is_plain()) {
+		add(lcore, c.plain_unmaps, 1);
+		free_plain(lcore, first);
+		return BounceStatus::ok;
+	}
+	add(lcore, c.other_unmaps, 1);
+	const uint64_t slot = first - r->lead * kBounceGranule, asked = r->granules * kBounceGranule;
+	add(lcore, c.other_unmapped_bytes, r->slot_bytes());
+	if (r->range)
+		domain_.free_range(slot, asked);
 	else
-		domain_.free(lcore, slot, len);
+		domain_.free(lcore, slot, asked);
+	return BounceStatus::ok;
 }
 
 // The record of a mapping of which [off, off + len) is a part; null: status says why not.
-const SlotRecord *BounceSlots::find(uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, BounceStatus &status)
+SlotRecord *BounceSlots::find(uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, BounceStatus &status)
 {
 	status = BounceStatus::invalid;
 	if (len == 0 || !known(dir))
@@ -229,10 +279,10 @@ const SlotRecord *BounceSlots::find(uint64_t iova, uint64_t off, uint64_t len, u
 	status = BounceStatus::not_of_pool;
 	if (iova - base_ >= bytes_)
 		return nullptr;
-	const SlotRecord &r = record_of(iova);
+	SlotRecord &r = record_of(iova);
 	const BounceTag tag = r.load_tag();
-	if (!tag.same_place(BounceTag::mapped(iova, 0, dir))) {
-		status = why_not(iova, dir);
+	if (!tag.is_mapped() || tag.offset() != (iova & (kBounceGranule - 1)) || tag.dir() != dir) {
+		status = why_not(iova);
 		return nullptr;
 	}
 	status = BounceStatus::wrong_length;
@@ -268,13 +318,13 @@ BounceStatus BounceSlots::sync_for_device(unsigned lcore, uint64_t iova, uint64_
 	return status;
 }
 
-// iova, in the window, is not the first byte of a mapping in this direction, or not of that length.
-BounceStatus BounceSlots::why_not(uint64_t iova, uint32_t dir)
+// iova, in the window, is not the first byte of a mapping in the direction that was said.
+BounceStatus BounceSlots::why_not(uint64_t iova)
 {
 	const BounceTag tag = record_of(iova).load_tag();
 	const bool first_byte = tag.offset() == (iova & (kBounceGranule - 1));
 	if (tag.is_mapped() && first_byte)
-		return tag.dir() == dir ? BounceStatus::wrong_length : BounceStatus::wrong_direction;
+		return BounceStatus::wrong_direction;
 	const Extent e = domain_.find(iova);
 	if (is_live(e.value) && any_mapped(e))
 		return BounceStatus::inside;

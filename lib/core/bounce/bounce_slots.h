@@ -75,7 +75,9 @@ struct BounceStats {
 // What one lcore has done, ever. Written by it only; those of threads without an lcore by
 // atomic additions.
 struct alignas(64) BounceCounters {
-	uint64_t maps, unmaps, mapped_bytes, unmapped_bytes, copied_in, copied_out;
+	uint64_t plain_maps, plain_unmaps;  // of one granule each
+	uint64_t other_maps, other_unmaps, other_mapped_bytes, other_unmapped_bytes;
+	uint64_t copied_in, copied_out;
 };
 
 struct BounceState {
@@ -175,17 +177,20 @@ private:
 	std::byte *memory_of(uint64_t iova) const { return place_of(iova).load_va() + (iova & (kChunkBytes - 1)); }
 	template <class Use> void for_each_piece(uint64_t iova, uint64_t len, Use use) const;
 
-	BounceStatus map_other(unsigned lcore, std::byte *va, uint64_t len, uint64_t mask, uint32_t dir,
-			       uint64_t &iova);
+	BounceStatus map_padded(unsigned lcore, std::byte *va, uint64_t len, uint32_t dir, SlotRecord &r, uint64_t &iova);
+	BounceStatus finish_map(unsigned lcore, std::byte *va, uint64_t len, uint32_t dir, SlotRecord &r,
+				uint64_t iova) const;
+	BounceStatus map_other(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir, uint64_t &iova);
 	BounceStatus take(unsigned lcore, Slot &slot);
 	void note_miss(uint64_t slot_bytes);
+	void fill(const Slot &slot, const std::byte *va, uint64_t len, bool overwrite);
+	BounceStatus finish_unmap(unsigned lcore, SlotRecord &r, uint64_t iova);
+	BounceStatus unmap_long(unsigned lcore, SlotRecord &r, uint64_t iova, uint64_t len);
+	void free_plain(unsigned lcore, uint64_t slot);
+	BounceStatus unmap_other(unsigned lcore, uint64_t iova, uint64_t len, uint32_t dir, uint32_t flags);
 	bool take_standby();
-	void fill(const Slot &slot, std::byte *va, uint64_t len, bool overwrite);
-	void free_slot(unsigned lcore, uint64_t iova, const SlotRecord &r);
-	void note_map(unsigned lcore, uint64_t slot_bytes, uint64_t copied);
-	void note_unmap(unsigned lcore, uint64_t slot_bytes, uint64_t copied);
-	const SlotRecord *find(uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, BounceStatus &status);
-	BounceStatus why_not(uint64_t iova, uint32_t dir);
+	SlotRecord *find(uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, BounceStatus &status);
+	BounceStatus why_not(uint64_t iova);
 	bool any_mapped(const Extent &slot) const;
 	Status begin_serving(unsigned index, ChunkState state);
 	class Verifier;

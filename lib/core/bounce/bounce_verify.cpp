@@ -53,8 +53,10 @@ private:
 	void mapping(const SlotRecord &r, uint64_t granule, const Extent &e)
 	{
 		const BounceTag tag = r.load_tag();
-		const Pfn slot = (granule >> kBounceShift) - r.lead;
-		expect(e == Extent{slot, slot + r.slot_bytes() / kBounceGranule, r.range ? kLive : kBlock},
+		const bool range = !tag.is_plain() && r.range;
+		const Pfn slot = (granule >> kBounceShift) - (tag.is_plain() ? 0 : r.lead);
+		const bool block = !range && state_.config.cached;
+		expect(e == Extent{slot, slot + r.slot_bytes() / kBounceGranule, block ? kBlock : kLive},
 		       "a mapping is not what the slot space has", granule);
 		expect(known(static_cast<uint32_t>(tag.dir())) && r.va != nullptr && tag.len() != 0 &&
 			       granule + tag.offset() + tag.len() <= e.end << kBounceShift,
@@ -68,6 +70,7 @@ private:
 	void padding(const SlotRecord &r, uint64_t granule)
 	{
 		const std::byte *memory = slots_.memory_of(granule);
+		expect(r.memory == memory, "a record has other memory than the chunk", granule);
 		const auto zero = [](std::byte b) { return b == std::byte{0}; };
 		expect(r.dirty.from <= r.dirty.to && r.dirty.to <= kBounceGranule, "what is not zero is noted wrongly", granule);
 		expect(std::all_of(memory, memory + r.dirty.from, zero) &&
