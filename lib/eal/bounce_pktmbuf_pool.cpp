@@ -130,9 +130,10 @@ try {
 		std::lock_guard guard(mutex);
 		all.reserve(all.size() + 1);
 	}
-	rte_mempool *packets = rte_pktmbuf_pool_create_extbuf(conf.name, conf.n, conf.cache_size, 0, room, target.socket_id,
-							      buffers->slots.data(),
-							      static_cast<unsigned>(buffers->slots.size()));
+	const auto &slots = buffers->slots;
+	rte_mempool *packets = rte_pktmbuf_pool_create_extbuf(conf.name, conf.n, conf.cache_size, 0, room,
+							      target.socket_id, slots.data(),
+							      static_cast<unsigned>(slots.size()));
 	if (!packets)
 		return fail(rte_errno);
 	tie(*packets, std::move(buffers));

@@ -21,8 +21,8 @@ void log_not_unmapped(const Ticket &t, int error)
 	static LogLimit limit;
 	const LogLimit::Verdict verdict = limit.ask(core::now_ns());
 	if (verdict.write)
-		IOVAD_LOG(ERR, "a sent packet's 0x%" PRIx64 ", %" PRIu32 " bytes, cannot be unmapped (%s); %" PRIu64 " more before",
-			  t.iova, t.len, rte_strerror(-error), verdict.withheld);
+		IOVAD_LOG(ERR, "a sent packet's 0x%" PRIx64 ", %" PRIu32 " bytes, cannot be unmapped (%s); %" PRIu64
+			  " more before", t.iova, t.len, rte_strerror(-error), verdict.withheld);
 }
 
 }  // namespace

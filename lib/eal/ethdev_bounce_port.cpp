@@ -103,8 +103,8 @@ void BouncePort::warn_of_few_slots(const iovad_bounce_pool &pool, uint16_t queue
 {
 	const unsigned segments = descriptors(queues, 0);
 	if (segments * core::kBounceGranule > max_bytes(pool))
-		IOVAD_LOG(WARNING, "port %u: its transmit queues can hold %u segments, for which bounce pool %s of at most %llu KiB "
-			  "has too few slots: sending may stop for good if the driver does not free what was sent", id_, segments,
+		IOVAD_LOG(WARNING, "port %u: its transmit queues can hold %u segments, for which bounce pool %s of at most "
+			  "%llu KiB has too few slots: sending may stop for good if the driver does not free what was sent", id_, segments,
 			  pool.name.c_str(), static_cast<unsigned long long>(max_bytes(pool) >> 10));
 }
 

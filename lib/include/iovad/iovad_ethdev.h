@@ -116,9 +116,9 @@ IOVAD_API int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_p
 
 /**
  * Packets pass untouched from now on, also those in memory that the device can write. May be called
- * while queues are in use, not from an Rx or Tx callback; waits for callbacks that run. Packets in flight come to their end, and their slots come back when
- * the driver frees them: until then the pool cannot be destroyed. A port that is closed is
- * disabled by that.
+ * while queues are in use, not from an Rx or Tx callback; waits for callbacks that run. Packets in
+ * flight come to their end, and their slots come back when the driver frees them: until then
+ * the pool cannot be destroyed. A port that is closed is disabled by that.
  * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
  */
 IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
