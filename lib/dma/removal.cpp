@@ -187,13 +187,10 @@ void Removal::free_addresses(unsigned lcore, Records gone)
 	while (!gone.empty()) {
 		const MappingRecord &first = *gone.front();
 		const uint64_t len = first.mapping().len;
-		if (first.in_window) {
-			++i;
-			continue;
-		}
 		if (!first.cached) {
 			const uint64_t padding = g.bytes(first.padding);
-			domain_.free_range(iova_of(first) - padding, padding + len);
+			if (!first.in_window)
+				domain_.free_range(iova_of(first) - padding, padding + len);
 			gone = gone.subspan(1);
 			continue;
 		}
