@@ -219,7 +219,7 @@ void run()
 	BounceSlots &slots = Pool::instance().slots;
 	std::byte *to = target();
 	benchmark::RegisterBenchmark("pair/domain", pair);
-	for (std::uint64_t len : {64, 256, 1500, 2048, 9000, 65536, 262144, 2 << 20}) {
+	for (std::uint64_t len : {64, 256, 1500, 2048, 9000, 65536, 262144, 1 << 20, 2 << 20}) {
 		const auto cold = kBurst * std::max(1u, static_cast<unsigned>(kColdBytes / Buffers::stride(len) / kBurst));
 		const std::pair<std::string, Case> cases[] = {{"", {len, 1, 1, false}},
 							      {":burst", {len, kBurst, kBurst, false}},
