@@ -134,31 +134,34 @@ struct Case {
 
 struct Bounce {
 	std::uint32_t dir;
+	BounceSlots &slots;
 
 	std::uint64_t begin(unsigned lcore, std::byte *va, std::uint64_t len, std::uint64_t) const
 	{
 		std::uint64_t iova = 0;
-		if (Pool::instance().slots.map(lcore, va, len, 0, dir, iova) != BounceStatus::ok) [[unlikely]]
+		if (slots.map(lcore, va, len, 0, dir, iova) != BounceStatus::ok) [[unlikely]]
 			std::abort();
 		return iova;
 	}
 	void end(unsigned lcore, std::byte *, std::uint64_t len, std::uint64_t iova) const
 	{
-		if (Pool::instance().slots.unmap(lcore, iova, len, dir, 0) != BounceStatus::ok) [[unlikely]]
+		if (slots.unmap(lcore, iova, len, dir, 0) != BounceStatus::ok) [[unlikely]]
 			std::abort();
 	}
 };
 
 struct Plain {
+	std::byte *target;
+
 	std::uint64_t begin(unsigned, std::byte *va, std::uint64_t len, std::uint64_t at) const
 	{
-		std::memcpy(target() + at, va, len);
+		std::memcpy(target + at, va, len);
 		return at;
 	}
 	void end(unsigned, std::byte *va, std::uint64_t len, std::uint64_t at) const
 	{
 		benchmark::ClobberMemory();
-		std::memcpy(va, target() + at, len);
+		std::memcpy(va, target + at, len);
 	}
 };
 
@@ -213,10 +216,10 @@ template <class Contestant> void add(const std::string &name, const Case &c, con
 void run()
 {
 	// Not while something is timed.
-	Pool::instance();
-	target();
+	BounceSlots &slots = Pool::instance().slots;
+	std::byte *to = target();
 	benchmark::RegisterBenchmark("pair/domain", pair);
-	for (std::uint64_t len : {64, 256, 1500, 2048, 9000, 65536, 262144, 2 << 20}) {
+	for (std::uint64_t len : {64, 256, 1500, 2048, 9000, 65536, 262144, 1 << 20, 2 << 20}) {
 		const auto cold = kBurst * std::max(1u, static_cast<unsigned>(kColdBytes / Buffers::stride(len) / kBurst));
 		const std::pair<std::string, Case> cases[] = {{"", {len, 1, 1, false}},
 							      {":burst", {len, kBurst, kBurst, false}},
@@ -224,10 +227,10 @@ void run()
 							      {":mixed", {len, 1, 1, true}}};
 		for (const auto &[suffix, c] : cases) {
 			const std::string name = std::to_string(len) + suffix;
-			add(name + "/memcpy", c, Plain{});
-			add(name + "/bounce", c, Bounce{kBounceBidirectional});
-			add(name + "/to", c, Bounce{kBounceToDevice});
-			add(name + "/lcores", c, Bounce{kBounceBidirectional}, 2);
+			add(name + "/memcpy", c, Plain{to});
+			add(name + "/bounce", c, Bounce{kBounceBidirectional, slots});
+			add(name + "/to", c, Bounce{kBounceToDevice, slots});
+			add(name + "/lcores", c, Bounce{kBounceBidirectional, slots}, 2);
 		}
 	}
 	benchmark::RunSpecifiedBenchmarks();

@@ -13,6 +13,12 @@
 
 namespace iovad::core {
 
+// By calls that sanitizers do not slow down. bytes: not empty.
+inline bool all_are(const std::vector<std::byte> &bytes, std::byte b)
+{
+	return bytes[0] == b && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
+
 class OwnedBounce {
 public:
 	static constexpr uint64_t kBase = uint64_t{1} << 33;
@@ -91,8 +97,7 @@ public:
 	{
 		const Span slot = slot_of(iova);
 		const auto zero = [this](uint64_t from, uint64_t to) {
-			const std::vector<std::byte> bytes = device_bytes(from, to - from);
-			return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+			return from == to || all_are(device_bytes(from, to - from), std::byte{0});
 		};
 		return zero(slot.begin, iova) && zero(iova + len, slot.end);
 	}
@@ -117,13 +122,12 @@ public:
 
 inline std::vector<std::byte> random_bytes(Random &random, uint64_t n)
 {
-	std::vector<std::byte> bytes(n);
-	uint64_t word = 0;
-	for (uint64_t i = 0; i < n; ++i, word >>= 8) {
-		if (i % 8 == 0)
-			word = random.next() | 0x0101010101010101;  // none is zero
-		bytes[i] = static_cast<std::byte>(word);
+	std::vector<std::byte> bytes(n + 7);
+	for (uint64_t i = 0; i < n; i += 8) {
+		const uint64_t word = random.next() | 0x0101010101010101;  // none is zero
+		std::memcpy(&bytes[i], &word, 8);
 	}
+	bytes.resize(n);
 	return bytes;
 }
 

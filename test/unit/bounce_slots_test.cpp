@@ -156,7 +156,7 @@ TEST_F(BounceSlotsTest, RefusesWhatCannotBeMapped)
 TEST_F(BounceSlotsTest, TellsWrongUsesApart)
 {
 	BounceSlots &s = pool_.slots;
-	std::byte *va = buffer_.data() + 100 - reinterpret_cast<uintptr_t>(buffer_.data()) % 4096;
+	std::byte *va = buffer_.data() + 4096 + 100 - reinterpret_cast<uintptr_t>(buffer_.data()) % 4096;
 	const uint64_t iova = map(va, 1500, kFrom, 4095), big = map(buffer_.data(), 5 << 20, kFrom);
 	const std::vector<std::byte> before = buffer_;
 	std::memset(pool_.device(iova), 1, 1500);

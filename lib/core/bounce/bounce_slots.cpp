@@ -3,7 +3,9 @@
 // has loaded, no address bits to keep. All else, and what is wrong, is found out by what has _other in its name.
 #include "core/bounce/bounce_slots.h"
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "core/bounce/bounce_copy.h"
 #include "core/bounce/bounce_padding.h"
@@ -105,7 +107,7 @@ BounceStatus BounceSlots::map(unsigned lcore, void *va, uint64_t len, uint64_t m
 	if (is_short(len))
 		copy_short(r.memory, va, len);
 	else
-		copy_into_slot(r.memory, va, len);
+		std::memcpy(r.memory, va, len);
 	return BounceStatus::ok;
 }
 
@@ -132,8 +134,7 @@ BounceStatus BounceSlots::map(unsigned lcore, void *va, uint64_t len, uint64_t m
 	if (status != BounceStatus::ok)
 		return status;
 	auto *from = static_cast<std::byte *>(va);
-	const bool overwrite = (dir & kBounceOverwrite) != 0;
-	fill(slot, from, len, overwrite);
+	fill(slot, from, len, dir);
 	iova = slot.iova + offset;
 	SlotRecord &r = record_of(iova);
 	store_relaxed(r.va, from);
@@ -148,7 +149,7 @@ BounceStatus BounceSlots::map(unsigned lcore, void *va, uint64_t len, uint64_t m
 		add(lcore, c.other_maps, 1);
 		add(lcore, c.other_mapped_bytes, slot.bytes());
 	}
-	add(lcore, c.copied_in, overwrite ? 0 : len);
+	add(lcore, c.copied_in, (dir & kBounceOverwrite) != 0 ? 0 : len);
 	return BounceStatus::ok;
 }
 
@@ -180,14 +181,15 @@ void BounceSlots::note_miss(uint64_t slot_bytes)
 		;
 }
 
-void BounceSlots::fill(const Slot &slot, const std::byte *va, uint64_t len, bool overwrite)
+void BounceSlots::fill(const Slot &slot, const std::byte *va, uint64_t len, uint32_t dir)
 {
+	const bool overwrite = (dir & kBounceOverwrite) != 0;
 	const uint64_t begin = slot.offset, end = slot.offset + len;
 	for_each_piece(slot.iova, slot.bytes(), [&](std::byte *memory, uint64_t at, uint64_t n) {
 		const uint64_t from = std::max(begin, at), to = std::max(from, std::min(end, at + n));
 		pad_granules(&record_of(slot.iova + at), n >> kBounceShift, from - at, to - at, overwrite);
 		if (!overwrite)
-			copy_into_slot(memory + (from - at), va + (from - begin), to - from);
+			copy_into_slot(memory + (from - at), va + (from - begin), to - from, dir != kBounceToDevice);
 	});
 }
 
@@ -225,7 +227,7 @@ BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uin
 // These two apart, so that unmap() has no call in its middle.
 [[gnu::noinline]] BounceStatus BounceSlots::unmap_long(unsigned lcore, SlotRecord &r, uint64_t iova, uint64_t len)
 {
-	copy_out_of_slot(r.va, r.memory + r.load_tag().offset(), len);
+	std::memcpy(r.va, r.memory + r.load_tag().offset(), len);
 	return finish_unmap(lcore, r, iova);
 }
 
@@ -248,7 +250,7 @@ BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uin
 		return BounceStatus::wrong_length;
 	const uint64_t copied = dir == kBounceToDevice || flags != 0 ? 0 : len;
 	for_each_piece(iova, copied, [&](const std::byte *memory, uint64_t at, uint64_t n) {
-		copy_out_of_slot(r->va + at, memory, n);
+		std::memcpy(r->va + at, memory, n);
 	});
 	BounceCounters &c = counters_[lcore + 1];
 	add(lcore, c.copied_out, copied);
@@ -299,7 +301,7 @@ BounceStatus BounceSlots::sync_for_cpu(unsigned lcore, uint64_t iova, uint64_t o
 	if (!r || dir == kBounceToDevice)
 		return status;
 	for_each_piece(iova + off, len, [&](const std::byte *memory, uint64_t at, uint64_t n) {
-		copy_out_of_slot(r->va + off + at, memory, n);
+		std::memcpy(r->va + off + at, memory, n);
 	});
 	add(lcore, counters_[lcore + 1].copied_out, len);
 	return status;
@@ -312,7 +314,7 @@ BounceStatus BounceSlots::sync_for_device(unsigned lcore, uint64_t iova, uint64_
 	if (!r || dir == kBounceFromDevice)
 		return status;
 	for_each_piece(iova + off, len, [&](std::byte *memory, uint64_t at, uint64_t n) {
-		copy_into_slot(memory, r->va + off + at, n);
+		copy_into_slot(memory, r->va + off + at, n, dir != kBounceToDevice);
 	});
 	add(lcore, counters_[lcore + 1].copied_in, len);
 	return status;

@@ -183,7 +183,7 @@ private:
 	BounceStatus map_other(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir, uint64_t &iova);
 	BounceStatus take(unsigned lcore, Slot &slot);
 	void note_miss(uint64_t slot_bytes);
-	void fill(const Slot &slot, const std::byte *va, uint64_t len, bool overwrite);
+	void fill(const Slot &slot, const std::byte *va, uint64_t len, uint32_t dir);
 	BounceStatus finish_unmap(unsigned lcore, SlotRecord &r, uint64_t iova);
 	BounceStatus unmap_long(unsigned lcore, SlotRecord &r, uint64_t iova, uint64_t len);
 	void free_plain(unsigned lcore, uint64_t slot);
