@@ -81,12 +81,10 @@ protected:
 
 TEST_F(RefusedBounce, EachCallOfEnable)
 {
-	int refused = 0;
-	for (;; ++refused) {
-		allowed = refused;
+	// The port, its configuration, mbufs, a callback for sending; mbufs stay: a callback for receiving.
+	for (const int before : {0, 1, 2, 3, 3}) {
+		allowed = before;
 		const int error = iovad_ethdev_bounce_enable(port.id(), pool);
-		if (error == 0)
-			break;
 		EXPECT_TRUE(error == -ENOMEM || error == -EIO) << error;
 		EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_disable(port.id()));
 		rte_mbuf *m = segment(heap, "as if nothing had been");
@@ -95,8 +93,8 @@ TEST_F(RefusedBounce, EachCallOfEnable)
 		pool.destroy(0);
 		new (&pool) BouncePool(domain, kPoolBytes);
 	}
-	EXPECT_EQ(5, refused);
 	allowed = -1;
+	ASSERT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
 	rte_mbuf *out = through(segment(heap, "bounced"));
 	EXPECT_EQ("bounced", read_by_device(domain, out));
 	rte_pktmbuf_free(out);
