@@ -38,6 +38,27 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value
 	return got;
 }
 
+bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n)
+{
+	LockGuard guard(lock_);
+	const Placement whole = tree_.alloc(n * size, align, limit, value);
+	if (whole.status != Status::ok)
+		return false;
+	const Pfn end = whole.start + n * size;
+	tree_.erase(whole.start, end, value);
+	for (unsigned i = 0; i < n; ++i) {
+		const Pfn start = end - (i + 1) * size;
+		if (tree_.claim(start, start + size, value) != Status::ok) {  // no node
+			while (i-- > 0)
+				tree_.erase(out[i], out[i] + size, value);
+			return false;
+		}
+		out[i] = start;
+	}
+	allocs_ += n;
+	return true;
+}
+
 Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 {
 	const Status status = tree_.erase(start, start + size, value);

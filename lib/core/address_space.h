@@ -42,6 +42,9 @@ public:
 	// and in status why not all. again, not no_space, while something free is deferred.
 	unsigned alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n,
 			   Status &status);
+	// n <= kRun that lie side by side, from the highest place for all of them, the highest first; or
+	// none. align: of one, and of its size.
+	bool alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n);
 	// not_found, and counted, unless exactly this range is live with this value.
 	Status free(Pfn start, uint64_t size, Value value);
 	// Returns how many of the n <= kRun were that and are free now.

@@ -186,8 +186,12 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *io
 		InFlight guard(*state_, ahead != 0);
 		const uint64_t frees = space.frees();
 		Status status;
-		const unsigned got =
-			space.alloc_run(r.granules, r.align, r.limit_pfn, r.value, run, want + ahead, status);
+		// What is taken ahead lies side by side where it can: so it is unmapped in few calls.
+		const bool row = ahead != 0 &&
+				 space.alloc_row(r.granules, r.align, r.limit_pfn, r.value, run, want + ahead);
+		const unsigned got = row ? want + ahead
+					 : space.alloc_run(r.granules, r.align, r.limit_pfn, r.value, run,
+							   want + ahead, status);
 		const unsigned taken = std::min(got, want);
 		for (unsigned i = 0; i < taken; ++i)
 			iovas[done++] = geometry().bytes(run[i]);
@@ -206,7 +210,7 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *io
 // How many more to take than are wanted.
 unsigned Domain::ahead_of(LcoreCache &cache, const Request &r, unsigned want) const
 {
-	constexpr unsigned kAhead = 16;
+	constexpr unsigned kAhead = 31;
 	if (r.limit < hot_.zone_last[r.bin.zone()])
 		return 0;
 	return std::min({kAhead, AddressSpace::kRun - want,
@@ -237,7 +241,7 @@ Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_
 
 // ---- giving back ----
 
-Status Domain::free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n)
+Status Domain::check_blocks(const uint64_t *iovas, uint64_t len, unsigned n) const
 {
 	const Geometry &g = geometry();
 	const uint64_t granules = len >> hot_.shift;
@@ -248,10 +252,26 @@ Status Domain::free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, un
 		if ((iovas[i] & align_mask) != 0 || !g.holds(iovas[i], g.bytes(block)))
 			return Status::invalid;
 	}
+	return Status::ok;
+}
+
+Status Domain::free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n)
+{
+	if (check_blocks(iovas, len, n) != Status::ok)
+		return Status::invalid;
+	const uint64_t granules = len >> hot_.shift;
 	if (granules > cached_granules_)
-		return free_to_tree(block, kLive, iovas, n);
+		return put_into_tree(block_of(granules), kLive, iovas, n);
 	const unsigned klass = class_of(granules);
 	return with_cache(lcore, [&](LcoreCache &cache) { return free_cached(cache, klass, iovas, n); });
+}
+
+Status Domain::free_to_tree(const uint64_t *iovas, uint64_t len, unsigned n)
+{
+	if (check_blocks(iovas, len, n) != Status::ok)
+		return Status::invalid;
+	const uint64_t granules = len >> hot_.shift;
+	return put_into_tree(block_of(granules), granules > cached_granules_ ? kLive : kBlock, iovas, n);
 }
 
 // Runs that share a zone go to the magazines of that zone; what they cannot take goes to
@@ -272,13 +292,13 @@ Status Domain::free_cached(LcoreCache &cache, unsigned klass, const uint64_t *io
 			if (overflow)
 				empty_magazine(*overflow);
 		} while (overflow && done < end);
-		if (done < end && free_to_tree(bin.granules(), kBlock, iovas + done, end - done) != Status::ok)
+		if (done < end && put_into_tree(bin.granules(), kBlock, iovas + done, end - done) != Status::ok)
 			status = Status::not_found;
 	}
 	return status;
 }
 
-Status Domain::free_to_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n)
+Status Domain::put_into_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n)
 {
 	unsigned freed = 0;
 	for (unsigned i = 0; i < n;) {

@@ -127,6 +127,9 @@ public:
 	}
 	Status alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n);
 	Status free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n);
+	// Of what free() takes, what no cache is to have: it lies between what is in use, and comes back
+	// with its neighbours.
+	Status free_to_tree(const uint64_t *iovas, uint64_t len, unsigned n);
 	Status alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova);
 	Status free_range(uint64_t iova, uint64_t len);
 	Status reserve(uint64_t iova, uint64_t len);
@@ -253,7 +256,8 @@ private:
 	void keep(LcoreCache &cache, Bin bin, const Pfn *run, unsigned n);
 	Status alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n);
 	Status free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n);
-	Status free_to_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n);
+	Status check_blocks(const uint64_t *iovas, uint64_t len, unsigned n) const;
+	Status put_into_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n);
 	Status failed(Status status);
 	template <class Use> Status with_cache(unsigned lcore, Use use);
 	LcoreCache *claim_cache(unsigned lcore);

@@ -128,7 +128,7 @@ void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish fini
 void Domain::empty_magazine(Magazine &m)
 {
 	if (!m.empty())
-		free_to_tree(m.bin().granules(), kBlock, m.address, m.count());
+		put_into_tree(m.bin().granules(), kBlock, m.address, m.count());
 	m.set_count(0);
 	state_->depot.put_back(&m);
 }

@@ -145,7 +145,7 @@ public:
 
 	// Written by whoever maps, read by anyone.
 	struct Counters {
-		std::atomic<uint64_t> maps, unmaps, unmapped, errors, shared;
+		std::atomic<uint64_t> maps, unmaps, unmapped_runs, unmapped, errors, shared;
 		std::atomic<uint64_t> quarantined_ranges, quarantined_bytes, retries;
 	};
 	Counters counters;

@@ -136,25 +136,34 @@ bool RetireQueues::extend(RetireQueue &q, uint64_t granules)
 	return true;
 }
 
-void RetireQueues::done(unsigned entries, uint64_t granules, uint64_t since, uint64_t now)
+void RetireQueues::Done::add(uint64_t since, unsigned entries)
 {
-	const uint64_t age = now - std::min(since, now);
-	const unsigned slot = static_cast<unsigned>(std::bit_width(age / kMicrosecond));
-	counters.ages[std::min(slot, Counters::kAges - 1)].fetch_add(entries, std::memory_order_relaxed);
-	raise(counters.peak_age, age);
-	// Release pairs with deferred().
-	done_entries_.fetch_add(entries, std::memory_order_release);
-	done_granules_.fetch_add(granules, std::memory_order_release);
-	left_.fetch_add(granules, std::memory_order_relaxed);
+	const uint64_t age = now_ - std::min(since, now_);
+	ages_[std::min<unsigned>(static_cast<unsigned>(std::bit_width(age / kMicrosecond)), kAges - 1)] += entries;
+	peak_age_ = std::max(peak_age_, age);
+	entries_ += entries;
 }
 
-bool RetireQueues::due(uint64_t now, uint64_t work)
+void RetireQueues::done(const Done &done)
 {
-	const uint64_t patience = max_age_ / 2 - std::min(max_age_ / 2, 2 * work);
-	bool due = deferred().granules > most_ / 2;
+	for (unsigned i = 0; i < Done::kAges; ++i) {
+		if (done.ages_[i] != 0)
+			counters.ages[i].fetch_add(done.ages_[i], std::memory_order_relaxed);
+	}
+	raise(counters.peak_age, done.peak_age_);
+	// Release pairs with deferred().
+	done_entries_.fetch_add(done.entries_, std::memory_order_release);
+	done_granules_.fetch_add(done.granules_, std::memory_order_release);
+	left_.fetch_add(done.granules_, std::memory_order_relaxed);
+}
+
+bool RetireQueues::due(uint64_t now)
+{
+	bool due = scarce();
 	for_each([&](RetireQueue &queue) {
 		const RetireQueue::Waiting w = queue.visit(now);
-		due |= w.entries > RetireQueue::kEntries / 2 || (w.entries != 0 && now - std::min(now, w.oldest) >= patience);
+		due |= w.entries > RetireQueue::kEntries / 2 ||
+		       (w.entries != 0 && now - std::min(now, w.oldest) >= max_age_ / 8);
 	});
 	return due;
 }
@@ -188,7 +197,7 @@ uint64_t RetireQueues::age_us(unsigned per_mille) const
 	uint64_t all = 0, seen = 0;
 	for (const auto &n : counters.ages)
 		all += n.load(std::memory_order_relaxed);
-	for (unsigned slot = 0; slot < Counters::kAges; ++slot) {
+	for (unsigned slot = 0; slot < Done::kAges; ++slot) {
 		seen += counters.ages[slot].load(std::memory_order_relaxed);
 		if (seen != 0 && seen * 1000 >= all * per_mille)
 			return uint64_t{1} << slot;

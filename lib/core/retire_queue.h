@@ -104,8 +104,29 @@ public:
 	// place in the ring. False: no room there, or none in the budget.
 	bool extend(RetireQueue &queue, uint64_t granules);
 
-	// The translations of so many entries are gone. since: the oldest of them came no earlier.
-	void done(unsigned entries, uint64_t granules, uint64_t since, uint64_t now);
+	// Entries whose translations are gone by `now`, and the granules of all of them.
+	class Done {
+	public:
+		static constexpr unsigned kAges = 32;
+
+		Done(uint64_t now, uint64_t granules) : now_(now), granules_(granules) {}
+		// since: they came no earlier.
+		void add(uint64_t since, unsigned entries = 1);
+
+	private:
+		friend class RetireQueues;
+
+		const uint64_t now_, granules_;
+		uint64_t entries_ = 0, peak_age_ = 0;
+		uint64_t ages_[kAges] = {};
+	};
+	void done(const Done &done);
+	void done(unsigned entries, uint64_t granules, uint64_t since, uint64_t now)
+	{
+		Done all(now, granules);
+		all.add(since, entries);
+		done(all);
+	}
 
 	template <class Use> void for_each(Use use)
 	{
@@ -115,10 +136,10 @@ public:
 
 	uint64_t most() const { return most_; }
 	uint64_t max_age() const { return max_age_; }
-	// Whether it is time to take: something has waited for half of the time that it may, a queue is
-	// half full, or half of the budget is used up. Sooner would be in smaller batches, which have
-	// fewer neighbours. work: how long the last batch took; twice that is held in reserve of the half.
-	bool due(uint64_t now, uint64_t work = 0);
+	// Whether it is time to take: something has waited for an eighth of the time that it may, a
+	// queue is half full, or half of the budget is used up.
+	bool due(uint64_t now);
+	bool scarce() const { return deferred().granules > most_ / 2; }
 	struct Deferred {
 		uint64_t entries, granules;
 	};
@@ -136,8 +157,7 @@ public:
 	struct Counters {
 		std::atomic<uint64_t> peak_granules, peak_age;  // nanoseconds
 		std::atomic<uint64_t> flushes, helps, bad_unmaps;
-		static constexpr unsigned kAges = 32;
-		std::atomic<uint64_t> ages[kAges];  // entries by log2 of their age in microseconds
+		std::atomic<uint64_t> ages[Done::kAges];  // entries by log2 of their age in microseconds
 	};
 	Counters counters;
 	// Microseconds that so many per mille of all entries waited at most; a power of two.

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/status.h"
@@ -67,6 +68,29 @@ public:
 	virtual Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) = 0;
 	// Without holes.
 	Outcome unmap(uint64_t iova, uint64_t len) { return unmap(iova, len, len); }
+
+	// Several runs, with as few invalidations as the backend can. The first `runs` of them are gone,
+	// and `why` says what became of the next.
+	struct Run {
+		uint64_t iova, len, mapped;
+	};
+	struct Unmapped {
+		size_t runs = 0;
+		unsigned calls = 0;  // of unmap(), or what stands for several of them, that succeeded
+		Outcome why = {};
+	};
+	virtual Unmapped unmap_runs(std::span<const Run> runs)
+	{
+		Unmapped done;
+		for (const Run &run : runs) {
+			done.why = unmap(run.iova, run.len, run.mapped);
+			if (!done.why.ok())
+				break;
+			++done.runs;
+			++done.calls;
+		}
+		return done;
+	}
 };
 
 }  // namespace iovad::dma

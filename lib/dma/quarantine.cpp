@@ -26,6 +26,11 @@ void Quarantine::add(MappingRecord *record, uint64_t now)
 {
 	record->tries += record->tries != UINT8_MAX;
 	record->retry_at_ms = static_cast<uint32_t>((now - begin_) / core::kMillisecond) + pause_ms(record->tries);
+	put_back(record);
+}
+
+void Quarantine::put_back(MappingRecord *record)
+{
 	counters_.quarantined_ranges.fetch_add(1, std::memory_order_relaxed);
 	counters_.quarantined_bytes.fetch_add(record->mapping().len, std::memory_order_relaxed);
 	std::lock_guard guard(mutex_);

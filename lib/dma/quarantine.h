@@ -17,6 +17,8 @@ public:
 
 	// Another failed try. now: of CLOCK_MONOTONIC, in nanoseconds.
 	void add(core::MappingRecord *record, uint64_t now);
+	// One that was taken and not tried.
+	void put_back(core::MappingRecord *record);
 	// A list of those whose pause is over, or of all. They are the caller's.
 	core::MappingRecord *take_due(uint64_t now);
 	core::MappingRecord *take_all();

@@ -2,9 +2,11 @@
 #include "dma/removal.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "core/clock.h"
+#include "dma/neighbours.h"
 
 namespace iovad::dma {
 
@@ -15,11 +17,10 @@ using core::MappingRecord;
 namespace {
 
 constexpr unsigned kAtOnce = 32;  // under one hold of the table's lock
+constexpr unsigned kRuns = 256;   // in one call of the backend
+constexpr unsigned kRow = 32;     // fewer side by side are better left to the tree
 
 void count(std::atomic<uint64_t> &counter, uint64_t n = 1) { counter.fetch_add(n, std::memory_order_relaxed); }
-
-uint64_t iova_of(const MappingRecord *r) { return r->iova.load(std::memory_order_relaxed); }
-uint64_t end_of(const MappingRecord *r) { return iova_of(r) + r->len.load(std::memory_order_relaxed); }
 
 }  // namespace
 
@@ -38,43 +39,50 @@ try {
 	// No memory for what it says: the mappings that it speaks of must not be lost for that.
 }
 
-// Mappings whose addresses touch: all that was allocated for them, which may be more than was
-// mapped (a power of two of granules; what aligns them), and is nobody else's.
 size_t Removal::length_of_run(Records records) const
 {
-	const core::Geometry &g = domain_.geometry();
-	const auto allocated_end = [&](const MappingRecord *r) {
-		return r->cached ? iova_of(r) + g.bytes(core::block_of(g.pfn(end_of(r) - iova_of(r)))) : end_of(r);
-	};
 	size_t n = 1;
-	while (n < records.size() &&
-	       iova_of(records[n]) - g.bytes(records[n]->padding) == allocated_end(records[n - 1]))
+	while (n < records.size() && are_neighbours(domain_.geometry(), *records[n - 1], *records[n]))
 		++n;
 	return n;
 }
 
-// What a backend throws (no memory, for what it says of a failure) must not lose the mappings.
-Outcome Removal::unmap(Records run)
+Backend::Run Removal::run_of(Records run) const
 {
-	const uint64_t iova = iova_of(run.front());
+	const uint64_t iova = iova_of(*run.front());
 	uint64_t mapped = 0;
 	for (const MappingRecord *record : run)
-		mapped += end_of(record) - iova_of(record);
-	Outcome o;
-	try {
-		o = backend_.unmap(iova, end_of(run.back()) - iova, mapped);
-	} catch (...) {
-		o = {Status::no_memory, 0, "no memory in the backend"};
-	}
+		mapped += end_of(*record) - iova_of(*record);
+	return {iova, end_of(*run.back()) - iova, mapped};
+}
+
+namespace {
+
+// What a backend throws (no memory, for what it says of a failure) must not lose the mappings.
+Backend::Unmapped ask(Backend &backend, std::span<const Backend::Run> runs)
+try {
+	return backend.unmap_runs(runs);
+} catch (...) {
+	return {0, 0, {Status::no_memory, 0, "no memory in the backend"}};
+}
+
+}  // namespace
+
+Outcome Removal::unmap(MappingRecord *record)
+{
+	const Backend::Run run = run_of({&record, 1});
+	const Outcome o = ask(backend_, {&run, 1}).why;
 	count(o.ok() ? table_.counters.unmaps : table_.counters.errors);
-	if (o.ok())
-		count(table_.counters.unmapped, run.size());
+	if (o.ok()) {
+		count(table_.counters.unmapped_runs);
+		count(table_.counters.unmapped);
+	}
 	return o;
 }
 
 Outcome Removal::uninstall(MappingRecord *record)
 {
-	const Outcome o = unmap({&record, 1});
+	const Outcome o = unmap(record);
 	if (o.ok())
 		return {};
 	quarantine(record);
@@ -93,39 +101,65 @@ Outcome Removal::remove(unsigned lcore, MappingRecord *record)
 
 Removal::Removed Removal::remove(unsigned lcore, Records records)
 {
-	std::sort(records.begin(), records.end(),
-		  [](const MappingRecord *a, const MappingRecord *b) { return iova_of(a) < iova_of(b); });
 	Removed removed;
-	for (size_t begin = 0; begin < records.size();) {
-		const Records run = records.subspan(begin, length_of_run(records.subspan(begin)));
-		remove_run(run, records, removed);
-		begin += run.size();
-	}
+	for (Records left = records; !left.empty();)
+		left = left.subspan(remove_runs(left, records, removed));
 	give_back(lcore, records.first(removed.mappings));
 	return removed;
 }
 
-// Those that are gone move to the front of all, where those before them made room or are gone too.
-void Removal::remove_run(Records run, Records all, Removed &removed)
+// Returns with how many, from the front, it is done. Those that are gone move to the front of all,
+// where those before them made room or are gone too.
+size_t Removal::remove_runs(Records records, Records all, Removed &removed)
 {
-	if (run.size() > 1) {
-		++removed.calls;
-		if (unmap(run).ok()) {
-			std::copy(run.begin(), run.end(), all.begin() + removed.mappings);
-			removed.mappings += static_cast<unsigned>(run.size());
-			return;
-		}
+	Backend::Run runs[kRuns];
+	size_t ends[kRuns], n = 0, end = 0;
+	for (; n < kRuns && end < records.size(); ++n) {
+		const size_t length = length_of_run(records.subspan(end));
+		runs[n] = run_of(records.subspan(end, length));
+		ends[n] = end += length;
 	}
+	const Backend::Unmapped done = ask(backend_, {runs, n});
+	const Records gone = records.first(done.runs == 0 ? 0 : ends[done.runs - 1]);
+	std::copy(gone.begin(), gone.end(), all.begin() + removed.mappings);
+	removed.mappings += static_cast<unsigned>(gone.size());
+	removed.calls += done.calls + (done.runs < n);
+	count(table_.counters.unmaps, done.calls);
+	count(table_.counters.unmapped_runs, done.runs);
+	count(table_.counters.unmapped, gone.size());
+	if (done.runs == n)
+		return end;
+	count(table_.counters.errors);
+	// To ask for the rest would take as long again.
+	if (done.why.error == ETIMEDOUT) {
+		failed(records.subspan(gone.size()), done.why);
+		return records.size();
+	}
+	remove_each(records.subspan(gone.size(), ends[done.runs] - gone.size()), done.why, all, removed);
+	return ends[done.runs];
+}
+
+// Of a run that failed for that reason.
+void Removal::remove_each(Records run, const Outcome &why, Records all, Removed &removed)
+{
+	if (run.size() == 1)
+		return failed(run, why);
 	for (MappingRecord *&record : run) {
 		++removed.calls;
-		const Outcome o = unmap({&record, 1});
-		if (o.ok()) {
+		const Outcome o = unmap(record);
+		if (o.ok())
 			all[removed.mappings++] = record;
-			continue;
-		}
+		else
+			failed({&record, 1}, o);
+	}
+}
+
+void Removal::failed(Records records, const Outcome &why)
+{
+	for (MappingRecord *record : records) {
 		const Mapping m = record->mapping();
 		quarantine(record);
-		report(Trouble::unmap_failed, m.iova, m.len, o);
+		report(Trouble::unmap_failed, m.iova, m.len, why);
 	}
 }
 
@@ -144,24 +178,44 @@ void Removal::give_back(unsigned lcore, Records gone)
 }
 
 // Sorted, so that magazines get addresses in a row, which are handed out, and come back, in a row.
+// Short rows are left to the tree, where they grow together: in magazines they would stay apart for
+// ever. But not many, since what the tree hands out costs more.
 void Removal::free_addresses(unsigned lcore, Records gone)
 {
 	const core::Geometry &g = domain_.geometry();
-	for (size_t i = 0; i < gone.size();) {
-		const MappingRecord &first = *gone[i];
+	size_t to_tree = gone.size() / 2;
+	while (!gone.empty()) {
+		const MappingRecord &first = *gone.front();
 		const uint64_t len = first.mapping().len;
 		if (!first.cached) {
 			const uint64_t padding = g.bytes(first.padding);
-			domain_.free_range(iova_of(&first) - padding, padding + len);
-			++i;
+			domain_.free_range(iova_of(first) - padding, padding + len);
+			gone = gone.subspan(1);
 			continue;
 		}
-		uint64_t iovas[kAtOnce];
-		unsigned n = 0;
-		for (; i < gone.size() && n < kAtOnce && gone[i]->cached && gone[i]->mapping().len == len; ++i)
-			iovas[n++] = iova_of(gone[i]);
-		domain_.free_bulk(lcore, iovas, len, n);
+		uint64_t iovas[kRow];
+		const size_t n = length_of_row(gone);
+		for (size_t i = 0; i < n; ++i)
+			iovas[i] = iova_of(*gone[i]);
+		if (n < kRow && n <= to_tree) {
+			to_tree -= n;
+			domain_.free_to_tree(iovas, len, static_cast<unsigned>(n));
+		} else {
+			domain_.free_bulk(lcore, iovas, len, static_cast<unsigned>(n));
+		}
+		gone = gone.subspan(n);
 	}
+}
+
+// Cached ones of one length, side by side; up to kRow.
+size_t Removal::length_of_row(Records records) const
+{
+	size_t n = 1;
+	while (n < std::min<size_t>(records.size(), kRow) && records[n]->cached &&
+	       records[n]->mapping().len == records[0]->mapping().len &&
+	       are_neighbours(domain_.geometry(), *records[n - 1], *records[n]))
+		++n;
+	return n;
 }
 
 unsigned Removal::retry_due(unsigned lcore, uint64_t now)
@@ -178,13 +232,19 @@ template <class Take> unsigned Removal::retry(unsigned lcore, Take take)
 {
 	std::lock_guard guard(retry_mutex_);
 	unsigned gone = 0;
+	bool stuck = false;
 	for (MappingRecord *list = take(); list;) {
 		MappingRecord *record = std::exchange(list, list->next);
+		if (stuck) {
+			quarantine_.put_back(record);
+			continue;
+		}
 		const Mapping m = record->mapping();
 		const unsigned tries = record->tries + 1;  // it is not ours after the call
 		const Outcome o = remove(lcore, record);
 		count(table_.counters.retries);
 		gone += o.ok();
+		stuck = o.error == ETIMEDOUT;  // the next would take as long
 		if (!o.ok() && tries == Quarantine::kTriesReported)
 			report(Trouble::still_quarantined, m.iova, m.len, o);
 	}

@@ -42,7 +42,7 @@ public:
 	Outcome uninstall(core::MappingRecord *record);
 	// lcore: whose cache gets the address, as in Domain.
 	Outcome remove(unsigned lcore, core::MappingRecord *record);
-	// In any order; they come back sorted.
+	// By address. Those that are gone come to the front.
 	struct Removed {
 		unsigned mappings = 0;
 		unsigned calls = 0;  // of the backend
@@ -62,11 +62,15 @@ public:
 private:
 	using Records = std::span<core::MappingRecord *>;
 
-	Outcome unmap(Records run);
+	Backend::Run run_of(Records run) const;
+	Outcome unmap(core::MappingRecord *record);
 	size_t length_of_run(Records records) const;
-	void remove_run(Records run, Records all, Removed &removed);
+	size_t remove_runs(Records records, Records all, Removed &removed);
+	void remove_each(Records run, const Outcome &why, Records all, Removed &removed);
+	void failed(Records records, const Outcome &why);
 	void give_back(unsigned lcore, Records gone);
 	void free_addresses(unsigned lcore, Records gone);
+	size_t length_of_row(Records records) const;
 	template <class Take> unsigned retry(unsigned lcore, Take take);
 	void quarantine(core::MappingRecord *record);
 

@@ -5,6 +5,8 @@
 #include <array>
 
 #include "core/clock.h"
+#include "dma/held.h"
+#include "dma/neighbours.h"
 
 namespace iovad::dma {
 
@@ -17,43 +19,20 @@ using core::RetireQueues;
 
 namespace {
 
-constexpr unsigned kBatch = 2 * RetireQueue::kEntries;  // any queue fits into half of it
 constexpr unsigned kHelp = 1024;     // entries that an owner unmaps at once
 constexpr unsigned kHelpRounds = 2 * RetireQueue::kEntries / kHelp;
 constexpr unsigned kAtOnce = 16;     // entries looked up under one hold of the table's lock
 
 }  // namespace
 
-// What was taken and is not done. The arrays are whoever's it is.
-struct Retirer::Batch {
-	// Of one queue.
-	struct Part {
-		unsigned entries;
-		uint64_t granules, since;
-	};
+// What passes work with.
+struct Retirer::Pass {
+	explicit Pass(const core::Geometry &geometry) : held(geometry) {}
 
-	std::span<uint64_t> entries;
-	std::span<MappingRecord *> records;
-	std::span<Part> parts;
-	unsigned n = 0, part_count = 0;
-
-	bool has_room_for_queue() const
-	{
-		return entries.size() - n >= RetireQueue::kEntries && part_count < parts.size();
-	}
-
-	template <unsigned kEntries, unsigned kParts> struct Arrays;
+	std::array<uint64_t, RetireQueue::kEntries> entries;
+	std::array<MappingRecord *, RetireQueue::kEntries> records;
+	Held held;
 };
-
-template <unsigned kEntries, unsigned kParts> struct Retirer::Batch::Arrays {
-	std::array<uint64_t, kEntries> entries;
-	std::array<MappingRecord *, kEntries> records;
-	std::array<Part, kParts> parts;
-
-	Batch batch() { return {entries, records, parts}; }
-};
-
-struct Retirer::PassBatch : Batch::Arrays<kBatch, 64> {};
 
 // An owner at work, from construction to destruction.
 class Retirer::Helping {
@@ -77,7 +56,7 @@ private:
 
 Retirer::Retirer(core::Domain &domain, MappingTable &table, RetireQueues &queues, Removal &removal, bool inlined)
 	: domain_(domain), table_(table), queues_(queues), removal_(removal), inlined_(inlined),
-	  pass_batch_(std::make_unique<PassBatch>())
+	  pass_(std::make_unique<Pass>(domain.geometry()))
 {
 }
 
@@ -159,14 +138,20 @@ bool Retirer::put(unsigned lcore, uint64_t iova, uint64_t len)
 unsigned Retirer::help(unsigned lcore, RetireQueue &queue)
 {
 	const Helping helping(*this);
-	Batch::Arrays<kHelp, 1> arrays;
-	Batch batch = arrays.batch();
+	uint64_t entries[kHelp];
+	MappingRecord *records[kHelp];
 	queues_.note_peak();
 	const uint64_t now = core::now_ns();
 	// Before they leave the queue, so that somebody who asks for the oldest finds them.
 	queue.set_helped_since(queue.oldest(now));
-	const unsigned n = take(queue, batch, now);
-	retire(lcore, batch);
+	uint64_t since;
+	const unsigned n = queue.take(entries, kHelp, now, since);
+	const Resolved resolved = resolve({entries, n}, since, records);
+	std::sort(resolved.records.begin(), resolved.records.end(),
+		  [](const MappingRecord *a, const MappingRecord *b) { return iova_of(*a) < iova_of(*b); });
+	const Removal::Removed gone = removal_.remove(lcore, resolved.records);
+	queues_.done(static_cast<unsigned>(resolved.records.size()), resolved.granules, since, core::now_ns());
+	removed(gone, resolved.records.size(), resolved.granules);
 	queue.set_helped_since(UINT64_MAX);
 	return n;
 }
@@ -196,10 +181,15 @@ void Retirer::serve(uint64_t until)
 unsigned Retirer::pass(unsigned lcore)
 {
 	std::lock_guard guard(pass_mutex_);
-	const uint64_t begin = core::now_ns();
-	if (!queues_.due(begin, work_))
+	const uint64_t begin = core::now_ns(), patience = queues_.max_age() / 2;
+	if (queues_.due(begin))
+		take_all(lcore);
+	const bool scarce = queues_.scarce();
+	// Twice the time that it took last is left for it.
+	const uint64_t before = begin - (patience - std::min(patience, 2 * work_));
+	if (!scarce && pass_->held.oldest() > before)
 		return 0;
-	const unsigned gone = take_all(lcore);
+	const unsigned gone = remove_held(lcore, scarce ? UINT64_MAX : before);
 	work_ = core::now_ns() - begin;
 	return gone;
 }
@@ -207,75 +197,72 @@ unsigned Retirer::pass(unsigned lcore)
 unsigned Retirer::drain(unsigned lcore)
 {
 	std::lock_guard guard(pass_mutex_);
-	const unsigned gone = take_all(lcore);
+	take_all(lcore);
+	const unsigned gone = remove_held(lcore, UINT64_MAX);
 	wait_for_helpers();
 	return gone;
 }
 
 // All that is in the queues when it comes by.
-unsigned Retirer::take_all(unsigned lcore)
+void Retirer::take_all(unsigned lcore)
 {
-	Batch batch = pass_batch_->batch();
-	unsigned gone = 0;
-	uint64_t in_work_since = UINT64_MAX;
+	Held &held = pass_->held;
 	queues_.note_peak();
-	const auto retire_some = [&] {
-		gone += retire(lcore, batch);
-		in_work_since = UINT64_MAX;
-		queues_.set_in_work_since(in_work_since);
-	};
 	queues_.for_each([&](RetireQueue &queue) {
-		if (!batch.has_room_for_queue())
-			retire_some();
+		if (!held.has_room_for_queue())
+			remove_held(lcore, UINT64_MAX);
 		// Before they leave the queue, so that somebody who asks for the oldest finds them.
 		const uint64_t now = core::now_ns();
-		in_work_since = std::min(in_work_since, queue.oldest(now));
-		queues_.set_in_work_since(in_work_since);
-		take(queue, batch, now);
+		queues_.set_in_work_since(std::min(held.oldest(), queue.oldest(now)));
+		uint64_t since;
+		const unsigned n = queue.take(pass_->entries.data(), RetireQueue::kEntries, now, since);
+		held.add(resolve({pass_->entries.data(), n}, since, pass_->records).records, since);
 	});
-	retire_some();
-	return gone;
+	queues_.set_in_work_since(held.oldest());
 }
 
-unsigned Retirer::take(RetireQueue &queue, Batch &batch, uint64_t now)
+unsigned Retirer::remove_held(unsigned lcore, uint64_t before)
 {
-	Batch::Part part = {};
-	const std::span<uint64_t> room = batch.entries.subspan(batch.n);
-	part.entries = queue.take(room.data(), static_cast<unsigned>(room.size()), now, part.since);
-	if (part.entries == 0)
-		return 0;
-	for (const uint64_t entry : room.first(part.entries))
-		part.granules += Retired::of(entry).granules;
-	batch.n += part.entries;
-	batch.parts[batch.part_count++] = part;
-	return part.entries;
+	const Held::Taken taken = pass_->held.take(before);
+	const Removal::Removed gone = removal_.remove(lcore, taken.records);
+	RetireQueues::Done done(core::now_ns(), taken.granules);
+	for (const uint64_t since : taken.since)
+		done.add(since);
+	queues_.done(done);
+	queues_.set_in_work_since(pass_->held.oldest());
+	removed(gone, taken.since.size(), taken.granules);
+	return gone.mappings;
 }
 
-unsigned Retirer::retire(unsigned lcore, Batch &batch)
+void Retirer::removed(const Removal::Removed &gone, size_t entries, uint64_t granules)
 {
-	if (batch.n == 0)
-		return 0;
-	unsigned records = 0;
-	for (unsigned i = 0; i < batch.n; i += kAtOnce)
-		records += resolve(batch.entries.subspan(i, std::min(kAtOnce, batch.n - i)),
-				   batch.records.subspan(records));
-	const Removal::Removed removed = removal_.remove(lcore, batch.records.first(records));
-	const uint64_t now = core::now_ns();
-	uint64_t granules = 0;
-	for (const Batch::Part &part : batch.parts.first(batch.part_count)) {
-		queues_.done(part.entries, part.granules, part.since, now);
-		granules += part.granules;
-	}
+	if (entries == 0)
+		return;
 	queues_.counters.flushes.fetch_add(1, std::memory_order_relaxed);
 	if (watch_)
-		watch_(batch.n, removed.calls, domain_.geometry().bytes(granules));
-	batch.n = batch.part_count = 0;
-	return removed.mappings;
+		watch_(static_cast<unsigned>(entries), gone.calls, domain_.geometry().bytes(granules));
+}
+
+// What leaves nothing to remove, since others use it, or it was not mapped, is done with this.
+Retirer::Resolved Retirer::resolve(std::span<const uint64_t> entries, uint64_t since, std::span<MappingRecord *> room)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < entries.size(); i += kAtOnce)
+		n += end_uses(entries.subspan(i, std::min<size_t>(kAtOnce, entries.size() - i)), room.subspan(n));
+	const std::span<MappingRecord *> records = room.first(n);
+	uint64_t all = 0, granules = 0;
+	for (const uint64_t entry : entries)
+		all += Retired::of(entry).granules;
+	for (const MappingRecord *record : records)
+		granules += dma::granules_of(domain_.geometry(), *record);
+	if (n != entries.size())
+		queues_.done(static_cast<unsigned>(entries.size()) - n, all - granules, since, core::now_ns());
+	return {records, granules};
 }
 
 // Ends the uses that the entries speak of. Returns how many mappings that leaves without any:
 // they are in `out`, found by nobody any more.
-unsigned Retirer::resolve(std::span<const uint64_t> entries, std::span<MappingRecord *> out)
+unsigned Retirer::end_uses(std::span<const uint64_t> entries, std::span<MappingRecord *> out)
 {
 	const core::Geometry &g = domain_.geometry();
 	Retired bad[kAtOnce];

@@ -3,8 +3,8 @@
 // control lcore takes from all queues, and only then looks up what each entry is about,
 // counts uses down, and removes mappings that nobody uses any more, in runs.
 //
-//   lcore           put -> queue                        full: the owner helps itself, see put()
-//   control lcore          queue -> batch -> records -> Removal: unmap runs, addresses free
+//   lcore           put -> queue                     full: the owner helps itself, see put()
+//   control lcore          queue -> records -> Held -> Removal: unmap runs, addresses free
 //
 // Lcores may defer as long as somebody promises to come by (serve()); without that what is
 // unmapped lazily is unmapped at once, by the caller.
@@ -38,8 +38,9 @@ public:
 	// Until then, in nanoseconds of CLOCK_MONOTONIC, lcores may defer.
 	void serve(uint64_t until);
 
-	// One pass, by the control lcore: what is in the queues when it comes by, and so bounded, once
-	// it is due. Returns how many mappings are gone.
+	// One pass, by the control lcore: takes what is in the queues when it comes by, and so is bounded,
+	// and removes what has waited for half of the time that it may, with its neighbours. Returns how
+	// many mappings are gone.
 	unsigned pass(unsigned lcore);
 	// Until nothing that was put before is deferred.
 	unsigned drain(unsigned lcore);
@@ -49,8 +50,7 @@ public:
 	bool anything_deferred() const { return queues_.deferred().entries != 0; }
 
 private:
-	struct Batch;
-	struct PassBatch;
+	struct Pass;
 	class Helping;
 	core::RetireQueue *queue_of(unsigned lcore);
 	uint64_t granules_of(uint64_t iova, uint64_t len) const;
@@ -58,10 +58,16 @@ private:
 	bool put_shared(uint64_t iova, uint64_t len);
 	bool is_served() const;
 	unsigned help(unsigned lcore, core::RetireQueue &queue);
-	unsigned take_all(unsigned lcore);
-	static unsigned take(core::RetireQueue &queue, Batch &batch, uint64_t now);
-	unsigned retire(unsigned lcore, Batch &batch);
-	unsigned resolve(std::span<const uint64_t> entries, std::span<core::MappingRecord *> out);
+	void take_all(unsigned lcore);
+	unsigned remove_held(unsigned lcore, uint64_t before);
+	// What is not used any more, of entries that were taken.
+	struct Resolved {
+		std::span<core::MappingRecord *> records;
+		uint64_t granules;
+	};
+	Resolved resolve(std::span<const uint64_t> entries, uint64_t since, std::span<core::MappingRecord *> room);
+	unsigned end_uses(std::span<const uint64_t> entries, std::span<core::MappingRecord *> out);
+	void removed(const Removal::Removed &removed, size_t entries, uint64_t granules);
 	void wait_for_helpers();
 
 	core::Domain &domain_;
@@ -76,8 +82,8 @@ private:
 	core::SpinLock shared_lock_;  // of who puts into the shared queue
 
 	std::mutex pass_mutex_;  // one control pass or drain() at a time
-	std::unique_ptr<PassBatch> pass_batch_;
-	uint64_t work_ = 0;      // nanoseconds that the last pass took which was due
+	std::unique_ptr<Pass> pass_;
+	uint64_t work_ = 0;      // nanoseconds that the last pass took which removed something
 
 	// Owners that help, by the phase in which they began: drain() ends a phase and waits for it.
 	core::SpinLock helpers_lock_;

@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -155,6 +156,8 @@ void *ControlThread::enter(void *self)
 
 void ControlThread::run()
 {
+	// On a CPU that an lcore has it must get in between, or what is deferred grows old. Not all may.
+	setpriority(PRIO_PROCESS, 0, -20);
 	std::unique_lock wait(mutex_);
 	while (!stopping_) {
 		hurried_ = false;

@@ -22,6 +22,7 @@ void add_mapped(const MappingTable::Counters &counters, iovad_domain_stats &out)
 	out.quarantined_ranges = relaxed(counters.quarantined_ranges);
 	out.quarantine_retries = relaxed(counters.retries);
 	out.unmapped_ranges = relaxed(counters.unmapped);
+	out.unmapped_runs = relaxed(counters.unmapped_runs);
 }
 
 void add_deferred(RetireQueues &queues, const Geometry &g, iovad_domain_stats &out)

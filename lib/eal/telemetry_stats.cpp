@@ -24,8 +24,9 @@ constexpr Counter kCounters[] = {
 	COUNTER(tree_allocs), COUNTER(tree_frees), COUNTER(fail_nospace), COUNTER(fail_again),
 	COUNTER(backend_maps), COUNTER(backend_unmaps), COUNTER(backend_errors), COUNTER(flushes),
 	COUNTER(reclaims), COUNTER(bad_frees), COUNTER(unmapped_ranges), COUNTER(deferred_peak_bytes),
-	COUNTER(deferred_peak_us), COUNTER(deferred_p50_us), COUNTER(deferred_p99_us), COUNTER(helps), COUNTER(bad_unmaps), COUNTER(quarantined_ranges),
-	COUNTER(quarantine_retries), COUNTER(grows), COUNTER(deferred_frees), COUNTER(trims), COUNTER(resizes),
+	COUNTER(deferred_peak_us), COUNTER(deferred_p50_us), COUNTER(deferred_p99_us),
+	COUNTER(helps), COUNTER(bad_unmaps), COUNTER(quarantined_ranges), COUNTER(quarantine_retries), COUNTER(grows), COUNTER(deferred_frees), COUNTER(trims), COUNTER(resizes),
+	COUNTER(unmapped_runs),
 };
 #undef COUNTER
 static_assert(std::size(kCounters) * sizeof(uint64_t) == sizeof(iovad_domain_stats), "a counter is missing");

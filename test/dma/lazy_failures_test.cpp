@@ -66,6 +66,29 @@ TEST(LazyFailures, WhatFailsInAHelperToo)
 	rig.expect_nothing_left();
 }
 
+// To be asked takes a second then.
+TEST(LazyFailures, WhoDoesNotAnswerIsAskedOnce)
+{
+	LazyRig rig;
+	const std::vector<uint64_t> pages = rig.mapped_pages(11);
+	for (unsigned i = 0; i < pages.size(); i += 2)
+		rig.defer(pages[i]);
+	const Outcome silent = {Status::failed, ETIMEDOUT, "no answer"};
+	rig.faulty.fail(Call::unmap, 1, silent);
+	EXPECT_EQ(0u, rig.pass());
+	EXPECT_EQ(1u, rig.unmap_calls());
+	EXPECT_EQ(6u, rig.counted(&Counters::quarantined_ranges));
+	EXPECT_EQ(6u, rig.told(Trouble::unmap_failed).size());
+	rig.faulty.fail(Call::unmap, 3, silent);
+	EXPECT_EQ(Status::busy, rig.mapper.drain(0).status);
+	EXPECT_EQ(4u, rig.unmap_calls());
+	EXPECT_EQ(4u, rig.counted(&Counters::quarantined_ranges)) << "two were gone before";
+	EXPECT_EQ(3u, rig.counted(&Counters::retries));
+	for (unsigned i = 1; i < pages.size(); i += 2)
+		EXPECT_EQ(Status::ok, rig.unmap(pages[i], k4K));
+	rig.expect_nothing_left();
+}
+
 TEST(LazyFailures, OneThatFailsAtOnceIsTheCallersToKnow)
 {
 	LazyRig rig;

@@ -110,6 +110,39 @@ TEST_F(SoftRequesterTest, ARunThatIsStuckIsRetriedMappingByMappingAndInRuns)
 	EXPECT_EQ(soft->stats().mapped_bytes, 0u);
 }
 
+TEST_F(SoftRequesterTest, RunsWaitForDevicesOnce)
+{
+	SoftConfig config;
+	config.drain_limit = std::chrono::milliseconds(1);
+	soft = make_soft(config);
+	for (const uint64_t page : {0, 1, 3, 4, 6})
+		ASSERT_EQ(map(k2M + page * k4K, kVa, k4K), Status::ok);
+	const Backend::Run runs[] = {{k2M, 2 * k4K, 2 * k4K}, {k2M + 3 * k4K, 2 * k4K, 2 * k4K}, {k2M + 5 * k4K, k4K, k4K},
+				     {k2M + 6 * k4K, k4K, k4K}};
+	Requester device(*soft);
+	std::optional<Requester::Burst> burst(device);
+	Backend::Unmapped done = soft->unmap_runs(std::span(runs).first(2));
+	EXPECT_EQ(done.runs, 0u);
+	EXPECT_EQ(done.why.error, ETIMEDOUT);
+	EXPECT_EQ(soft->stats().mappings, 5u);
+	burst.reset();
+	EXPECT_EQ(soft->stats().flushes, 1u);
+	done = soft->unmap_runs(runs);
+	EXPECT_EQ(done.runs, 2u) << "up to the one that is not mapped";
+	EXPECT_EQ(done.calls, 1u);
+	EXPECT_EQ(done.why.status, Status::not_found);
+	EXPECT_EQ(soft->stats().flushes, 2u);
+	EXPECT_EQ(soft->stats().mappings, 1u);
+	EXPECT_NE(read(k2M + 6 * k4K), nullptr);
+	done = soft->unmap_runs(std::span(runs).subspan(2));
+	EXPECT_EQ(done.runs, 0u);
+	EXPECT_EQ(done.calls, 0u);
+	done = soft->unmap_runs(std::span(runs).last(1));
+	EXPECT_EQ(done.runs, 1u);
+	EXPECT_TRUE(done.why.ok());
+	EXPECT_TRUE(soft->verify(stderr));
+}
+
 TEST_F(SoftRequesterTest, ARunThatAnotherThreadUnmapsSomeOfIsBusyAndStays)
 {
 	for (uint64_t i = 0; i < 3; ++i)

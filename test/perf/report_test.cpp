@@ -110,10 +110,13 @@ TEST(ReportTest, TellsOfTheBackendWhereMemoryWasMapped)
 	report.backend.emplace();
 	report.backend->stats.backend_unmaps = 5;
 	report.backend->stats.unmapped_ranges = 200;
+	report.backend->stats.unmapped_runs = 20;
 	const std::string json = printed([&](FILE *out) { write_json(out, report); });
 	EXPECT_NE(std::string::npos, json.find("\"unmaps_per_range\": 0.025,")) << json;
+	EXPECT_NE(std::string::npos, json.find("\"runs_per_range\": 0.1,")) << json;
 	const std::string table = printed([&](FILE *out) { write_table(out, report); });
 	EXPECT_NE(std::string::npos, table.find("calls for 200 ranges: 1/40.0 for each")) << table;
+	EXPECT_NE(std::string::npos, table.find("with VFIO: 1/10.0 for each")) << table;
 }
 
 TEST(BackendUseTest, EachBrokenPromiseCounts)

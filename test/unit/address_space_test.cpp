@@ -135,5 +135,36 @@ TEST_F(AddressSpaceTest, ARunIsTakenAndGivenBackUnderOneLock)
 	EXPECT_EQ(space_.next_live(kept + 4).value, 0);
 }
 
+TEST_F(AddressSpaceTest, ARowLiesSideBySideAndNotInTheGapsAbove)
+{
+	Pfn all[24], row[8];
+	Status status;
+	ASSERT_EQ(space_.alloc_run(4, 4, kNoLimit, kBlock, all, 24, status), 24u);
+	for (unsigned i = 0; i < 24; i += 2)
+		ASSERT_EQ(space_.free(all[i], 4, kBlock), Status::ok);
+	ASSERT_TRUE(space_.alloc_row(4, 4, kNoLimit, kBlock, row, 8));
+	EXPECT_EQ(row[0], all[23] - 4);
+	for (unsigned i = 1; i < 8; ++i)
+		EXPECT_EQ(row[i], row[i - 1] - 4);
+	EXPECT_EQ(space_.totals().live_ranges, 20u);
+	EXPECT_EQ(space_.free_run(4, kBlock, row, 8), 8u) << "each by itself";
+	EXPECT_FALSE(space_.alloc_row(4, 4, 30, kBlock, row, 8)) << "no place for all of them";
+	EXPECT_EQ(space_.totals().live_ranges, 12u);
+}
+
+TEST_F(AddressSpaceTest, ARowWithoutNodesChangesNothing)
+{
+	make(2);
+	const uint64_t all = space_.totals().free_granules;
+	Pfn row[3];
+	unsigned rows = 0;
+	while (space_.alloc_row(2, 2, kNoLimit, kBlock, row, 3))
+		++rows;
+	ASSERT_GT(space_.totals().free_granules, 6u) << "it is nodes that are used up";
+	expect_sound();
+	EXPECT_EQ(space_.totals().free_granules, all - rows * 6);
+	EXPECT_EQ(space_.totals().live_ranges, rows * 3);
+}
+
 }  // namespace
 }  // namespace iovad::core

@@ -148,17 +148,17 @@ protected:
 	uint64_t now = now_ns() + 1;
 };
 
-TEST_F(RetireQueuesDue, WhenSomethingHasWaitedForHalfOfTheTime)
+TEST_F(RetireQueuesDue, WhenSomethingHasWaitedForAnEighthOfTheTime)
 {
 	for (RetireQueue *queue : {&q, &owned.queues.shared()}) {
 		EXPECT_FALSE(owned.queues.due(now)) << "nothing is there";
 		now += kAge;
 		EXPECT_FALSE(owned.queues.due(now));
 		ASSERT_TRUE(owned.put(*queue, 1));
-		EXPECT_FALSE(owned.queues.due(now + kAge / 2 - 1));
-		EXPECT_TRUE(owned.queues.due(now + kAge / 2));
-		owned.finish(*queue, 10, now + kAge / 2);
-		EXPECT_FALSE(owned.queues.due(now + kAge / 2));
+		EXPECT_FALSE(owned.queues.due(now + kAge / 8 - 1));
+		EXPECT_TRUE(owned.queues.due(now + kAge / 8));
+		owned.finish(*queue, 10, now + kAge / 8);
+		EXPECT_FALSE(owned.queues.due(now + kAge / 8));
 		now += kAge;
 	}
 }

@@ -74,6 +74,8 @@ void backend_section(FILE *out, const ChurnReport &report)
 	counts(out, report, "unmaps", [](const ModeReport &m) { return m.backend.stats.backend_unmaps; }, "calls");
 	counts(out, report, "unmapped", [](const ModeReport &m) { return m.backend.stats.unmapped_ranges; }, "ranges");
 	line(out, report, "unmaps a range", [](const ModeReport &m) { return one_in(m.backend.unmaps_per_range()); });
+	line(out, report, "runs a range", [](const ModeReport &m) { return one_in(m.backend.runs_per_range()); },
+	     "of neighbours: a system call each with VFIO");
 	const LazyBounds &bounds = report.options.bounds;
 	lazily("peak deferred",
 	       [](const ModeReport &m) { return human_bytes(double(m.backend.stats.deferred_peak_bytes)); },

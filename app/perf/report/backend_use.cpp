@@ -20,6 +20,8 @@ void write_rows(FILE *out, const BackendUse &use)
 	row(out, "unmaps", stats.backend_unmaps,
 	    format("calls for %s ranges: %s for each", grouped(stats.unmapped_ranges).c_str(),
 		   one_in(use.unmaps_per_range()).c_str()));
+	row(out, "runs", stats.unmapped_runs,
+	    format("of neighbours, a system call each with VFIO: %s for each", one_in(use.runs_per_range()).c_str()));
 	if (!use.lazy)
 		return;
 	row(out, "peak deferred", human_bytes(double(stats.deferred_peak_bytes)),
@@ -35,6 +37,8 @@ void add_members(JsonObject &json, const BackendUse &use)
 	json.add("backend_unmaps", use.stats.backend_unmaps);
 	json.add("unmapped_ranges", use.stats.unmapped_ranges);
 	json.add("unmaps_per_range", use.unmaps_per_range());
+	json.add("unmapped_runs", use.stats.unmapped_runs);
+	json.add("runs_per_range", use.runs_per_range());
 	json.add("deferred_peak_bytes", use.stats.deferred_peak_bytes);
 	json.add("deferred_peak_us", use.stats.deferred_peak_us);
 	json.add("deferred_p50_us", use.stats.deferred_p50_us);

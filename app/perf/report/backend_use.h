@@ -23,15 +23,19 @@ struct BackendUse {
 	LazyBounds bounds;
 	iovad_domain_stats stats = {};
 
-	// Backend calls for each unmapped range; 0 where there was none.
-	double unmaps_per_range() const
-	{
-		return stats.unmapped_ranges == 0 ? 0 : double(stats.backend_unmaps) / double(stats.unmapped_ranges);
-	}
+	// Backend calls, and runs of neighbours, for each unmapped range; 0 where there was none.
+	double unmaps_per_range() const { return per_range(stats.backend_unmaps); }
+	double runs_per_range() const { return per_range(stats.unmapped_runs); }
 
 	// How many of the promises that counters can tell of are broken, of mapped ranges that shared
 	// nothing. The age is none of them: it also depends on when the control thread gets a CPU.
 	unsigned broken(uint64_t mapped) const;
+
+private:
+	double per_range(uint64_t n) const
+	{
+		return stats.unmapped_ranges == 0 ? 0 : double(n) / double(stats.unmapped_ranges);
+	}
 };
 
 void write_rows(FILE *out, const BackendUse &use);

@@ -140,28 +140,44 @@ Outcome SoftIommu::install(uint64_t iova, const Record &record)
 
 Outcome SoftIommu::unmap(uint64_t iova, uint64_t len, uint64_t mapped)
 {
-	const Outcome outcome = remove(iova, len, mapped);
-	if (!outcome.ok())
-		return outcome;
+	const Backend::Run run = {iova, len, mapped};
+	return unmap_runs({&run, 1}).why;
+}
+
+Backend::Unmapped SoftIommu::unmap_runs(std::span<const Backend::Run> runs)
+{
+	Unmapped done;
+	for (; done.runs < runs.size(); ++done.runs) {
+		const Backend::Run &run = runs[done.runs];
+		done.why = remove(run.iova, run.len, run.mapped);
+		if (!done.why.ok())
+			break;
+	}
+	if (done.runs == 0)
+		return done;
 	// Without the mutex: a device that is waited for may want to map.
 	const bool drained = requesters_.drain(config_.drain_limit);
 	flushes_.fetch_add(1, std::memory_order_relaxed);
 	const std::lock_guard guard(mutex_);
-	if (!drained) {
-		keep_stuck(iova, len);
-		return {Status::failed, ETIMEDOUT, "a device does not end what it has begun"};
+	for (const Backend::Run &run : runs.first(done.runs)) {
+		if (drained)
+			forget(run.iova, run.len, run.mapped);
+		else
+			keep_stuck(run.iova, run.len);
 	}
-	forget(iova, len, mapped);
-	return {};
+	if (!drained)
+		return {0, 0, {Status::failed, ETIMEDOUT, "a device does not end what it has begun"}};
+	done.calls = 1;
+	return done;
 }
 
-SoftIommu::Run SoftIommu::beginning_in(uint64_t iova, uint64_t len)
+SoftIommu::Stretch SoftIommu::beginning_in(uint64_t iova, uint64_t len)
 {
 	return {records_.lower_bound(iova), records_.upper_bound(iova + (len - 1))};
 }
 
 // Whether they begin and end where the range does, and are so long together.
-bool SoftIommu::is_whole(const Run &run, uint64_t iova, uint64_t len, uint64_t mapped)
+bool SoftIommu::is_whole(const Stretch &run, uint64_t iova, uint64_t len, uint64_t mapped)
 {
 	uint64_t sum = 0, end = iova;
 	for (const auto &[first, record] : run) {
@@ -180,7 +196,7 @@ Outcome SoftIommu::remove(uint64_t iova, uint64_t len, uint64_t mapped)
 	if (!aligned(iova, len))
 		return invalid("address and length must be whole pages");
 	const std::lock_guard guard(mutex_);
-	const Run run = beginning_in(iova, len);
+	const Stretch run = beginning_in(iova, len);
 	if (!is_whole(run, iova, len, mapped)) {
 		return {Status::not_found, taken(iova, len) ? EINVAL : ENOENT,
 			"not exactly what was mapped"};
@@ -203,7 +219,7 @@ void SoftIommu::forget(uint64_t iova, uint64_t len, uint64_t mapped)
 {
 	locked_ -= mapped;
 	cleared_ -= mapped;
-	const Run run = beginning_in(iova, len);
+	const Stretch run = beginning_in(iova, len);
 	records_.erase(run.begin(), run.end());
 }
 

@@ -82,6 +82,8 @@ public:
 	// unmap(), of it alone or in a run, succeeds.
 	Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) override;
 	using Backend::unmap;
+	// Devices are waited for once.
+	Unmapped unmap_runs(std::span<const Backend::Run> runs) override;
 
 	// Where a device's access to len bytes at iova goes. Any thread; takes no lock unless it
 	// faults, and then only to report. The memory must be one piece, in however many
@@ -118,7 +120,7 @@ private:
 		State state;
 	};
 	using Records = std::map<uint64_t, Record>;  // by iova
-	using Run = std::ranges::subrange<Records::iterator>;
+	using Stretch = std::ranges::subrange<Records::iterator>;
 
 	explicit SoftIommu(const SoftConfig &config);
 
@@ -132,8 +134,8 @@ private:
 	bool addressable(uint64_t iova, uint64_t len) const;
 	Outcome check(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir) const;
 	Outcome install(uint64_t iova, const Record &record);
-	Run beginning_in(uint64_t iova, uint64_t len);
-	static bool is_whole(const Run &run, uint64_t iova, uint64_t len, uint64_t mapped);
+	Stretch beginning_in(uint64_t iova, uint64_t len);
+	static bool is_whole(const Stretch &run, uint64_t iova, uint64_t len, uint64_t mapped);
 	Outcome remove(uint64_t iova, uint64_t len, uint64_t mapped);
 	void forget(uint64_t iova, uint64_t len, uint64_t mapped);
 	void keep_stuck(uint64_t iova, uint64_t len);

@@ -126,7 +126,7 @@ struct iovad_domain_stats {
 	uint64_t depot_hits;                      /**< allocations that fetched a magazine from the depot */
 	uint64_t tree_allocs, tree_frees;         /**< ranges taken from the tree, given back to it */
 	uint64_t fail_nospace, fail_again;        /**< calls that returned -ENOSPC, -EAGAIN */
-	uint64_t backend_maps, backend_unmaps;    /**< calls that did so: one may unmap many ranges */
+	uint64_t backend_maps, backend_unmaps;    /**< calls that did so: one may unmap many ranges, with one invalidation */
 	uint64_t backend_errors;                  /**< calls that failed */
 	uint64_t flushes;                         /**< batches of deferred ranges that were unmapped */
 	uint64_t reclaims;                        /**< times exhaustion emptied the caches */
@@ -144,6 +144,7 @@ struct iovad_domain_stats {
 	uint64_t deferred_frees;                  /**< parts of reserved ranges that wait for a node */
 	uint64_t trims;                           /**< magazines that the depot did not need */
 	uint64_t resizes;                         /**< times contention made magazines larger */
+	uint64_t unmapped_runs;                   /**< that the unmapped ranges were, of neighbours: a system call each with VFIO */
 };
 
 /**
