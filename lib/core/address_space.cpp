@@ -56,6 +56,7 @@ bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value val
 		out[i] = start;
 	}
 	allocs_ += n;
+	most_live_ = std::max(most_live_, live_locked());
 	return true;
 }
 
