@@ -84,6 +84,8 @@ def write_json(watch, args):
     take_two(watch, args, sample.MOST_BUCKETS)
     for name, domain in watch.after["domains"].items():
         domain["rates"] = sample.rates(watch.before, watch.after, name)
+    for name, pool in watch.after["bounce"].items():
+        pool["rates"] = sample.pool_rates(watch.before, watch.after, name)
     document = {**watch.after, "command": watch.command, "interval": watch.after["time"] - watch.before["time"],
                 "time": time.time()}
     del document["iovad"], document["names"]

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the screen shows, as lines: lists of (style, text). Neither curses nor a socket here."""
 
-from sample import lcore_rates, rates
+from sample import lcore_rates, pool_rates, rates
 from units import count, duration, percent, size
 
 BAR = 11
 ALL_ROWS = 10000
+LEAST_CACHES = 4  # lines: the depot, some lcores, and around them
 CELL = 39  # characters of an lcore
 
 
@@ -129,6 +130,29 @@ def depot(caches):
     return [("dim", "depot    "), ("", "; ".join(held) or "empty")]
 
 
+def pools(before, after, domain, room):
+    """Bounce pools of a domain: sizes, and what goes through them per second, or in one line where there is no room.
+    Red: maps were refused."""
+    there = [pool for _, pool in sorted(after["bounce"].items()) if pool["domain"] == domain]
+    found = {pool["name"]: pool_rates(before, after, pool["name"]) or {} for pool in there}
+    if not there:
+        return []
+    if room < 3:
+        refused = any(rate.get("refused") for rate in found.values())
+        short = [f"{pool['name']} {size(pool['used_bytes'])} of {size(pool['size_bytes'])}" for pool in there]
+        return [[("dim", "bounce   "), ("bad" if refused else "", "; ".join(short))]]
+    lines = [[("dim", f"{'bounce':<18}{'used':>9}{'size':>9}{'at most':>9}{'maps/s':>8}{'in/s':>9}{'out/s':>9}{'misses':>7}")]]
+    for pool in there[:room - 2]:
+        rate = found[pool["name"]]
+        copied = [size(rate[key]) if rate else "-" for key in ("copied_in_bytes", "copied_out_bytes")]
+        lines.append([("", f"{pool['name'][:17]:<18}{size(pool['used_bytes']):>9}{size(pool['size_bytes']):>9}"
+                           f"{size(pool['max_bytes']):>9}{count(rate.get('maps')):>8}{copied[0]:>9}{copied[1]:>9}"),
+                      ("bad" if rate.get("refused") else "", f"{count(pool['misses']):>7}")])
+    if len(there) > room - 2:
+        lines.append(plain(f"and {len(there) - room + 2} more"))
+    return lines
+
+
 def cell(live, reserved, glyphs):
     """One slice of the window, in millionths. What there is shows, however little; most of it wins."""
     if live == 0 and reserved == 0:
@@ -154,6 +178,7 @@ def domain_panel(before, after, name, glyphs, width, rows):
     left, failed = work(domain["stats"], rates(before, after, name))
     lines += [a + b for a, b in zip(left, state(domain["info"], domain["stats"]))] + [failed]
     chart = space(domain["map"], glyphs) if domain["map"] else []
+    lines += pools(before, after, name, rows - len(lines) - len(chart) - LEAST_CACHES)
     if domain["caches"]:
         lines += [plain(), depot(domain["caches"])]
         cells = cache_cells(domain["caches"], lcore_rates(before, after, name), glyphs)

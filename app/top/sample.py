@@ -4,16 +4,20 @@
 import time
 
 CONTROL = "/iovad/control"
+BOUNCE = "/iovad/bounce"
 MOST_BUCKETS = 256
 # Of /iovad/stats; all others are gauges or peaks.
 COUNTERS = ("cache_hits", "depot_hits", "tree_allocs", "tree_frees", "fail_nospace", "fail_again", "backend_maps",
             "backend_unmaps", "backend_errors", "flushes", "reclaims", "bad_frees", "unmapped_ranges", "helps",
             "bad_unmaps", "quarantine_retries", "grows", "deferred_frees", "trims", "resizes")
+# Of /iovad/bounce.
+POOL_COUNTERS = ("maps", "unmaps", "misses", "refused", "copied_in_bytes", "copied_out_bytes", "grows", "shrinks", "cache_hits",
+                 "depot_hits", "tree_allocs", "reclaims")
 ALLOCS = ("cache_hits", "depot_hits", "tree_allocs")
 
 
 def take(connection, names=None, buckets=64):
-    """{time, pid, version, control, domains}; of these domains, or all. What ends meanwhile is left out."""
+    """{time, pid, version, control, domains, bounce}; of these domains, or all. What ends meanwhile is left out."""
     there = connection.ask("/iovad/list")
     sample = {"time": time.monotonic(), "pid": connection.greeting["pid"],
               "version": connection.greeting["version"], "iovad": there is not None,
@@ -24,6 +28,8 @@ def take(connection, names=None, buckets=64):
                   "map": connection.ask("/iovad/map", name, min(buckets, MOST_BUCKETS))}
         if None not in (domain["info"], domain["stats"]):
             sample["domains"][name] = domain
+    pools = [connection.ask(BOUNCE, name) for name in sorted(connection.ask(BOUNCE) or [])]
+    sample["bounce"] = {pool["name"]: pool for pool in pools if pool and pool["domain"] in sample["domains"]}
     return sample
 
 
@@ -43,17 +49,31 @@ def rates(before, after, name):
     if not before or name not in before["domains"] or before["pid"] != after["pid"]:
         return None
     old, new = before["domains"][name]["stats"], after["domains"][name]["stats"]
-    grown = {key: new[key] - old[key] for key in COUNTERS}
     seconds = after["time"] - before["time"]
-    if seconds <= 0 or min(grown.values()) < 0:  # another domain of this name
+    found = per_second(old, new, COUNTERS, seconds)
+    if found is None:
         return None
+    grown = {key: new[key] - old[key] for key in COUNTERS}
     allocs = sum(grown[key] for key in ALLOCS)
-    found = {key: value / seconds for key, value in grown.items()}
     found["allocs"] = allocs / seconds
     # Caches do not count what is given back to them.
     found["frees"] = max(0, allocs - (new["live_ranges"] - old["live_ranges"])) / seconds
     found["hit_rate"] = grown["cache_hits"] / allocs if allocs else None
     return found
+
+
+def per_second(old, new, counters, seconds):
+    """None where it is another thing of this name."""
+    grown = {key: new[key] - old[key] for key in counters}
+    if seconds <= 0 or min(grown.values()) < 0:
+        return None
+    return {key: value / seconds for key, value in grown.items()}
+
+
+def pool_rates(before, after, name):
+    """Per second, of a bounce pool. None where there is nothing to compare."""
+    old = before["bounce"].get(name) if before and before["pid"] == after["pid"] else None
+    return per_second(old, after["bounce"][name], POOL_COUNTERS, after["time"] - before["time"]) if old else None
 
 
 def lcore_rates(before, after, name):

@@ -33,9 +33,14 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value
 	}
 	if (status == Status::no_space && !deferred_.empty())
 		status = Status::again;
-	allocs_ += got;
-	most_live_ = std::max(most_live_, live_locked());
+	note_taken(got);
 	return got;
+}
+
+void AddressSpace::note_taken(unsigned n)
+{
+	allocs_ += n;
+	most_live_ = std::max(most_live_, live_locked());
 }
 
 bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n)
@@ -55,8 +60,7 @@ bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value val
 		}
 		out[i] = start;
 	}
-	allocs_ += n;
-	most_live_ = std::max(most_live_, live_locked());
+	note_taken(n);
 	return true;
 }
 

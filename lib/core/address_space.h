@@ -86,6 +86,7 @@ public:
 private:
 	uint64_t live_locked() const { return tree_.end() - tree_.first() - tree_.free_granules() - reserved_granules_; }
 	Status free_locked(Pfn start, uint64_t size, Value value);
+	void note_taken(unsigned n);
 	bool try_unreserve(const Span &span);
 	void settle_locked();
 	bool verify_deferred(FILE *why) const;

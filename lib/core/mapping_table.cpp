@@ -100,7 +100,7 @@ void MappingTable::give_back(MappingRecord *r)
 {
 	pending_ -= r->pending;
 	r->whole = r->part = r->padding = r->deferred = r->tries = 0;
-	r->pending = r->region = r->installed = r->cached = false;
+	r->pending = r->region = r->installed = r->cached = r->in_window = false;
 	r->next = free_;
 	free_ = r;
 	--live_;
@@ -447,7 +447,8 @@ bool MappingTable::verify(FILE *why, AddressSpace &space)
 		const Mapping m = r.mapping();
 		const Pfn first = first_page(m.iova);
 		const Extent e = space.find(first);
-		if (!is_live(e.value) || e.start != first - r.padding || e.end < first + (m.len >> shift_))
+		const bool begins = r.in_window ? e.start <= first : e.start == first - r.padding;
+		if (!is_live(e.value) || !begins || e.end < first + (m.len >> shift_))
 			wrong = "a mapping's address is not its own";
 		else if (r.shadowed)
 			wrong = check_shadowed(r);

@@ -61,6 +61,7 @@ struct alignas(64) MappingRecord {
 	// Its user's, without the lock, so not beside the bits above.
 	bool installed : 1;   // by somebody else, who also removes the translation
 	bool cached : 1;      // the address came from Domain::alloc()
+	bool in_window : 1;   // it is part of a live range that somebody else keeps
 
 	Mapping mapping() const
 	{

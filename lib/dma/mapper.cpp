@@ -173,18 +173,64 @@ Outcome Mapper::remove_region(const void *va, uint64_t len)
 	if (place == regions_.end() || place->second.len != len)
 		return outcome(Status::not_found);
 	MappingRecord *record = place->second.record;
+	if (const Outcome o = end_region(record); !o.ok())
+		return o;
+	regions_.erase(place);
+	return remove_ended(record);
+}
+
+// From then on nobody finds it.
+Outcome Mapper::end_region(MappingRecord *record)
+{
 	if (in_use(*record))
 		retirer_.drain(core::kNoLcore);
-	{
-		LockGuard records(table_.lock());
-		if (record->whole != 0 || record->part != 0)
-			return outcome(Status::busy);
-		record->region = false;
-		table_.remove(record);
-	}
-	regions_.erase(place);
+	LockGuard records(table_.lock());
+	if (record->whole != 0 || record->part != 0)
+		return outcome(Status::busy);
+	record->region = false;
+	table_.remove(record);
+	return {};
+}
+
+Outcome Mapper::remove_ended(MappingRecord *record)
+{
 	feed_table(false);
 	return removal_.remove(core::kNoLcore, record);
+}
+
+Outcome Mapper::add_in_window(uint64_t iova, const void *va, uint64_t len, uint32_t dir)
+{
+	Memory m;
+	if (!memory_of(va, len, dir, m) || m.len != len || !in_window(iova, len))
+		return outcome(Status::invalid);
+	if (const Outcome o = bring_in(m, dir); !o.ok())
+		return o;
+	MappingRecord *record;
+	return map_or_make_room(core::kNoLcore, m, 0, dir, Kind::region_in_window, record, iova);
+}
+
+bool Mapper::in_window(uint64_t iova, uint64_t len) const
+{
+	const core::Geometry &g = domain_.geometry();
+	if (!g.holds(iova, len))
+		return false;
+	const core::Extent e = domain_.find(iova);
+	return e.value == core::kLive && g.pfn(iova) + g.pfn(len) <= e.end;
+}
+
+Outcome Mapper::remove_from_window(uint64_t iova)
+{
+	MappingRecord *record;
+	{
+		LockGuard guard(table_.lock());
+		record = table_.record_at(iova);
+		if (!record || !record->in_window || record->mapping().iova != iova)
+			return outcome(Status::not_found);
+	}
+	// Who keeps the window is the only one that removes it, so it stays until then.
+	if (const Outcome o = end_region(record); !o.ok())
+		return o;
+	return remove_ended(record);
 }
 
 // By more than being a region.
@@ -235,7 +281,7 @@ Outcome Mapper::map_or_make_room(unsigned lcore, const Memory &m, uint64_t limit
 	}
 }
 
-// iova: of the caller's first byte.
+// iova: of the caller's first byte. In a window it is given.
 Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
 			MappingRecord *&record, uint64_t &iova)
 {
@@ -243,7 +289,8 @@ Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_
 	if (!record)
 		return outcome(Status::again, "no memory for the record of one more mapping: raise max_ranges, or "
 					      "give EAL more memory");
-	uint64_t first;
+	record->in_window = kind == Kind::region_in_window;
+	uint64_t first = kind == Kind::region_in_window ? iova : 0;
 	if (const Status status = allocate(lcore, m, limit, *record, first); status != Status::ok) {
 		give_back(record);
 		return outcome(status);
@@ -319,6 +366,8 @@ uint64_t Mapper::large_page(const Memory &m, uint64_t size) const
 
 Status Mapper::allocate(unsigned lcore, const Memory &m, uint64_t limit, MappingRecord &r, uint64_t &iova)
 {
+	if (r.in_window)
+		return Status::ok;
 	const core::Geometry &g = domain_.geometry();
 	if (limit < g.first_byte())
 		return Status::invalid;
@@ -343,6 +392,8 @@ Status Mapper::allocate(unsigned lcore, const Memory &m, uint64_t limit, Mapping
 void Mapper::deallocate(unsigned lcore, const MappingRecord &r, uint64_t iova, uint64_t len)
 {
 	const uint64_t padding = domain_.geometry().bytes(r.padding);
+	if (r.in_window)
+		return;
 	if (r.cached)
 		domain_.free(lcore, iova, len);
 	else

@@ -57,6 +57,14 @@ public:
 			   Installer installer = Installer::us);
 	Outcome remove_region(const void *va, uint64_t len);
 
+	// A region at an address that was the caller's before, and is afterwards: whole granules in a
+	// window, a live range of the domain. Once per address. Removal leaves the address live;
+	// busy: something in it is mapped as a buffer; failed: it is in quarantine, and the address must
+	// not be used again before gone() says so.
+	Outcome add_in_window(uint64_t iova, const void *va, uint64_t len, uint32_t dir);
+	Outcome remove_from_window(uint64_t iova);
+	bool gone(uint64_t iova) { return removal_.settled(iova); }
+
 	// Reads anew what devices can address, and reserves the rest of the domain. exists: what
 	// is in use cannot be addressed any more; conflict, unless null, is the first of that. All
 	// that is not in use is reserved then too.
@@ -101,7 +109,7 @@ private:
 	bool memory_of(const void *va, uint64_t len, uint32_t dir, Memory &out) const;
 	Outcome bring_in(const Memory &m, uint32_t dir);
 	bool share(const Memory &m, uint64_t limit, uint32_t dir, uint64_t &iova);
-	enum class Kind { buffer, region, installed_region };
+	enum class Kind { buffer, region, installed_region, region_in_window };
 	Outcome map_or_make_room(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
 				 core::MappingRecord *&record, uint64_t &iova);
 	Outcome map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_t dir, Kind kind,
@@ -109,7 +117,10 @@ private:
 	core::MappingRecord *take_record();
 	void feed_table(bool ahead);
 	Outcome end(unsigned lcore, uint64_t iova, core::MappingTable::Ended ended);
+	Outcome end_region(core::MappingRecord *record);
+	Outcome remove_ended(core::MappingRecord *record);
 	bool in_use(core::MappingRecord &record);
+	bool in_window(uint64_t iova, uint64_t len) const;
 	void give_back(core::MappingRecord *record);
 	Status allocate(unsigned lcore, const Memory &m, uint64_t limit, core::MappingRecord &r, uint64_t &iova);
 	void deallocate(unsigned lcore, const core::MappingRecord &r, uint64_t iova, uint64_t len);

@@ -189,7 +189,8 @@ void Removal::free_addresses(unsigned lcore, Records gone)
 		const uint64_t len = first.mapping().len;
 		if (!first.cached) {
 			const uint64_t padding = g.bytes(first.padding);
-			domain_.free_range(iova_of(first) - padding, padding + len);
+			if (!first.in_window)
+				domain_.free_range(iova_of(first) - padding, padding + len);
 			gone = gone.subspan(1);
 			continue;
 		}

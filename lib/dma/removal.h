@@ -57,6 +57,12 @@ public:
 	// Acquire pairs with give_back().
 	uint64_t given_back() const { return given_back_.load(std::memory_order_acquire); }
 	bool quarantined(uint64_t iova) { return quarantine_.holds(iova); }
+	// Nor is it being tried again just now: it is gone, and so it stays.
+	bool settled(uint64_t iova)
+	{
+		std::lock_guard guard(retry_mutex_);
+		return !quarantine_.holds(iova);
+	}
 	bool quarantine_empty() const { return quarantine_.empty(); }
 
 private:

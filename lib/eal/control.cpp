@@ -12,6 +12,7 @@
 #include <rte_lcore.h>
 
 #include "core/clock.h"
+#include "eal/bounce_registry.h"
 #include "eal/control_service.h"
 #include "eal/control_thread.h"
 #include "eal/domain_registry.h"
@@ -36,7 +37,7 @@ struct Statistics {
 	std::atomic<uint64_t> skipped;  // by those that did not get in
 	std::atomic<uint64_t> items;
 	std::atomic<uint64_t> last_pass_ns, last_poll_ns;
-	std::atomic<uint64_t> mapping_ns, nodes_ns, trim_ns;
+	std::atomic<uint64_t> mapping_ns, nodes_ns, trim_ns, bounce_ns;
 	Log2Histogram passes;
 };
 Statistics statistics;
@@ -94,10 +95,16 @@ unsigned trim(iovad_domain &d, uint64_t now)
 	return d.upkeep.trim(d.core, now);
 }
 
+unsigned serve_bounce(iovad_domain &d, uint64_t now)
+{
+	const Stopwatch stopwatch(statistics.bounce_ns);
+	return serve_bounce_pools(d, now);
+}
+
 unsigned serve(iovad_domain &d)
 {
 	const uint64_t now = now_ns();
-	const unsigned items = serve_mappings(d) + add_nodes(d, now) + trim(d, now);
+	const unsigned items = serve_mappings(d) + add_nodes(d, now) + trim(d, now) + serve_bounce(d, now);
 	d.log.settle(now);
 	return items;
 }
@@ -144,8 +151,8 @@ unsigned control_pass(Runner runner)
 	unsigned items = 0;
 	uint64_t interval = kMostIntervalUs;
 	for_each_there(domains, [&](iovad_domain &d) {
-		interval = std::min(interval, interval_of(d));
 		items += serve(d);
+		interval = std::min({interval, interval_of(d), bounce_interval_us(d)});
 	});
 	const uint64_t ns = now_ns() - begin;
 	statistics.items.fetch_add(items, kRelaxed);
@@ -191,6 +198,7 @@ ControlReport control_report()
 		.mapping_ns = statistics.mapping_ns.load(kRelaxed),
 		.nodes_ns = statistics.nodes_ns.load(kRelaxed),
 		.trim_ns = statistics.trim_ns.load(kRelaxed),
+		.bounce_ns = statistics.bounce_ns.load(kRelaxed),
 	};
 }
 

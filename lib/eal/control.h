@@ -34,7 +34,7 @@ struct ControlReport {
 	uint64_t items;             // reclaimed
 	uint64_t last_pass_age_us;  // UINT64_MAX: there was none
 	uint64_t pass_p50_ns, pass_p99_ns, pass_max_ns;
-	uint64_t mapping_ns, nodes_ns, trim_ns;  // spent in all: on mappings, tree nodes, the depot
+	uint64_t mapping_ns, nodes_ns, trim_ns, bounce_ns;  // spent in all: on mappings, tree nodes, the depot, bounce pools
 };
 ControlReport control_report();
 

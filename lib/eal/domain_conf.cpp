@@ -80,11 +80,11 @@ int check_window(const iovad_domain_conf &conf, const dma::Info *reach, core::Ge
 	return 0;
 }
 
-// Every EAL lcore may keep a few magazines of both zones; the rest is for the depot and
-// for threads and processes that come later. 1 KiB each.
-uint32_t magazines_for(unsigned lcores) { return 64 + 24 * (lcores < 8 ? 8 : lcores); }
-
 }  // namespace
+
+// Every EAL lcore may keep a few magazines of both zones; the rest is for the depot and those who
+// come later.
+uint32_t magazines_for(unsigned lcores) { return 64 + 24 * (lcores < 8 ? 8 : lcores); }
 
 int check_name(const char *name)
 {

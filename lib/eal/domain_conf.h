@@ -20,5 +20,7 @@ struct LazyBounds {
 // 0 or an errno, and the reason in the log.
 int complete_bounds(const iovad_domain_conf &conf, const core::Geometry &geometry, LazyBounds &out);
 int check_name(const char *name);
+// Of the caches of so many lcores, and of threads and processes that come later. 1 KiB each.
+uint32_t magazines_for(unsigned lcores);
 
 }  // namespace iovad::eal

@@ -19,6 +19,7 @@
 
 #include "core/asymmetric_fence.h"
 #include "core/clock.h"
+#include "eal/bounce_registry.h"
 #include "eal/control.h"
 #include "eal/domain_backend.h"
 #include "eal/domain_conf.h"
@@ -427,6 +428,8 @@ int destroy_domain(iovad_domain *d)
 	}
 	if (d->mapper)
 		d->mapper->drain(rte_lcore_id());
+	if (const int error = end_departed_pools(*d))
+		return error;
 	// A pass may have addresses in hand, which would look as if they were live.
 	const DomainsInUse no_pass;
 	d->core.reclaim();

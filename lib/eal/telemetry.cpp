@@ -10,6 +10,7 @@
 #include <cstring>
 #include <new>
 
+#include "eal/bounce_registry.h"
 #include "eal/domain_registry.h"
 #include "eal/log.h"
 
@@ -30,6 +31,21 @@ int list(const char *command, const char *parameters, rte_tel_data *data)
 	rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
 	for_each_domain([data](iovad_domain &d) { rte_tel_data_add_array_string(data, d.shared->name); });
 	return 0;
+}
+
+// Their names, or one pool's counters.
+int bounce(const char *command, const char *parameters, rte_tel_data *data)
+{
+	if (!parameters) {
+		rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
+		for_each_bounce_pool([data](const iovad_bounce_pool &p) { rte_tel_data_add_array_string(data, p.name.c_str()); });
+		return 0;
+	}
+	const bool known = with_bounce_pool(parameters, [data](iovad_bounce_pool &p) {
+		Answer answer(data);
+		tell_bounce(p, answer);
+	});
+	return known ? 0 : refuse(command, parameters, "no pool of this name; /iovad/bounce has those there are");
 }
 
 int control(const char *command, const char *parameters, rte_tel_data *data)
@@ -99,6 +115,7 @@ void register_telemetry()
 				   "What caches hold. Parameters: domain, first row");
 	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, {1, kMostBuckets, 64}>,
 				   "The window in slices. Parameters: domain, slices (1 to 256)");
+	rte_telemetry_register_cmd("/iovad/bounce", bounce, "Bounce pools' names, or counters. Parameters: none, or a pool");
 	rte_telemetry_register_cmd("/iovad/control", control, "Passes of the control lcore. Takes no parameters");
 }
 

@@ -2,6 +2,7 @@
 // What a process tells of its domains over DPDK's telemetry socket: doc/telemetry.md.
 #pragma once
 
+#include "eal/bounce_pool.h"
 #include "eal/domain_handle.h"
 #include "eal/telemetry_answer.h"
 
@@ -19,6 +20,8 @@ void tell_caches(iovad_domain &domain, unsigned first_row, Answer &answer);
 
 inline constexpr unsigned kMostBuckets = 256;
 void tell_map(iovad_domain &domain, unsigned buckets, Answer &answer);
+
+void tell_bounce(iovad_bounce_pool &pool, Answer &answer);
 
 // About this process.
 void tell_control(Answer &answer);

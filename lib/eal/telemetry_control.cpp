@@ -27,6 +27,7 @@ void tell_control(Answer &answer)
 	answer.number("mapping_ns", r.mapping_ns);
 	answer.number("nodes_ns", r.nodes_ns);
 	answer.number("trim_ns", r.trim_ns);
+	answer.number("bounce_ns", r.bounce_ns);
 }
 
 }  // namespace iovad::eal

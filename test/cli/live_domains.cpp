@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // live_domains [EAL ARGUMENTS]: a process to look at. On domain "nic0" its worker lcores take and
-// give back, on "soft.1" the main one maps and unmaps lazily beside a control thread, until standard
-// input ends. Says "ready".
+// give back, on "soft.1" the main one maps and unmaps lazily, and copies through the pool "tx", beside a
+// control thread, until standard input ends. Says "ready".
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +14,7 @@
 #include <rte_errno.h>
 #include <rte_launch.h>
 
+#include "iovad/iovad_bounce.h"
 #include "iovad/iovad_control.h"
 #include "iovad/iovad_dma.h"
 
@@ -38,6 +39,18 @@ iovad_domain *create(const char *name, iovad_backend backend, uint64_t last)
 		std::exit(1);
 	}
 	return d;
+}
+
+iovad_bounce_pool *create_pool(const char *name)
+{
+	iovad_bounce_conf conf;
+	iovad_bounce_conf_init(&conf);
+	conf.name = name;
+	conf.domain = soft;
+	iovad_bounce_pool *p = iovad_bounce_pool_create(&conf);
+	if (!p)
+		std::exit(1);
+	return p;
 }
 
 // Up to 3000 addresses of one and two pages at a time.
@@ -83,6 +96,7 @@ int main(int argc, char **argv)
 		return 1;
 	nic0 = create("nic0", IOVAD_BACKEND_NONE, (uint64_t{128} << 20) - 1);
 	soft = create("soft.1", IOVAD_BACKEND_SOFT, UINT32_MAX);
+	iovad_bounce_pool *const tx = create_pool("tx");
 	iovad_reserve(nic0, 0x800000, 0x1000000);
 	rte_eal_mp_remote_launch(churn, nullptr, SKIP_MAIN);
 	iovad_control_thread_start();
@@ -93,12 +107,14 @@ int main(int argc, char **argv)
 		rte_iova_t iova;
 		if (iovad_map(soft, memory.data(), memory.size(), UINT64_MAX, IOVAD_BIDIRECTIONAL, &iova) == 0)
 			iovad_unmap(soft, iova, memory.size());
+		if (iovad_bounce_map(tx, memory.data(), 1500, 0, IOVAD_BIDIRECTIONAL, &iova) == 0)
+			iovad_bounce_unmap(tx, iova, 1500, IOVAD_BIDIRECTIONAL, 0);
 	} while (!input_ended());
 	done = true;
 	rte_eal_mp_wait_lcore();
 	iovad_control_thread_stop();
-	const bool clean = iovad_unreserve(nic0, 0x800000, 0x1000000) == 0 && iovad_domain_destroy(soft) == 0 &&
-			   iovad_domain_destroy(nic0) == 0;
+	const bool clean = iovad_bounce_pool_destroy(tx) == 0 && iovad_unreserve(nic0, 0x800000, 0x1000000) == 0 &&
+			   iovad_domain_destroy(soft) == 0 && iovad_domain_destroy(nic0) == 0;
 	rte_eal_cleanup();
 	return clean ? 0 : 1;
 }

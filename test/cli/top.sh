@@ -91,6 +91,8 @@ check_live() {
 	check "$PREFIX: maps and unmaps of the other domain" json "domains['soft.1']['rates']['backend_maps'] > 0"
 	check "$PREFIX: the map has what is reserved" json \
 		"abs(sum(d['map']['reserved_ppm']) / 256e6 - s['reserved_bytes'] / (1 << 27)) < 1e-4"
+	check "$PREFIX: the bounce pool of the other domain" shows "^tx .* 2 MiB +64 MiB" --once --domain soft.1
+	check "$PREFIX: and its rates" json "bounce['tx']['rates']['maps'] > 0 and bounce['tx']['rates']['copied_in_bytes'] > 0"
 	check "$PREFIX: the control thread makes passes" json "control['runners'] == ['thread'] and control['passes'] > 0"
 	check "$PREFIX: the only process needs no prefix" top --once
 	check_fails 1 "no domain nic7; there are: nic0, soft.1" "$PREFIX: a domain that is not there" top --once --domain nic7

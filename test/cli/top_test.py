@@ -33,6 +33,11 @@ CONTROL = {"runners": ["thread"], "passes": 1234, "skipped": 0, "items": 5, "las
            "pass_p50_ns": 4096, "pass_p99_ns": 65536, "pass_max_ns": 123456}
 
 
+POOL = {"name": "tx", "domain": "nic0", "first": 0xffffc0000000, "max_bytes": 64 << 20, "initial_bytes": 2 << 20, "flags": [],
+        "size_bytes": 6 << 20, "used_bytes": 3 << 20, "hiwater_bytes": 5 << 20, "transient_bytes": 0, "out_bytes": 4 << 20,
+        "standby_bytes": 0, **dict.fromkeys(sample.POOL_COUNTERS, 0)}
+
+
 def caches_of(lcores):
     caches = {"lcores": lcores + 1, "lcore_pid": [77] * lcores + [0], "lcore_id": [*range(1, lcores + 1), 2 ** 32 - 1],
               "lcore_cached": [100] * lcores + [0], "lcore_hits": [1000] * lcores + [0],
@@ -48,7 +53,12 @@ def a_sample(time=100.0, lcores=4, buckets=79, **stats):
     window = {"first": 0x1000, "last": 0xffffffffffff, "live_ppm": [0] * buckets, "reserved_ppm": [0] * buckets}
     domain = {"info": dict(INFO), "stats": counters, "caches": caches_of(lcores), "map": window}
     return {"time": time, "pid": 77, "version": "DPDK 22.11.11", "iovad": True, "names": ["nic0", "nic1"],
-            "control": dict(CONTROL), "domains": {"nic0": domain}}
+            "control": dict(CONTROL), "domains": {"nic0": domain}, "bounce": {}}
+
+
+def with_pools(sample_of_it, *names, **counters):
+    sample_of_it["bounce"] = {name: {**POOL, "name": name, **counters} for name in names}
+    return sample_of_it
 
 
 def shown(before, after, width=79, rows=23, utf8=True):
@@ -81,10 +91,23 @@ class Rates(unittest.TestCase):
         after["domains"]["nic0"]["caches"]["lcore_hits"][1] = 5000
         self.assertEqual(sample.lcore_rates(before, after, "nic0"), [0, 2000, 0, 0, None, 0])
 
+    def test_OfPoolsArePerSecond(self):
+        before, after = with_pools(a_sample(), "tx", maps=100), with_pools(a_sample(102.0), "tx", maps=700, copied_in_bytes=9000)
+        found = sample.pool_rates(before, after, "tx")
+        self.assertEqual((found["maps"], found["copied_in_bytes"], found["refused"]), (300, 4500, 0))
+        self.assertIsNone(sample.pool_rates(after, with_pools(a_sample(103.0), "tx", maps=5), "tx"))
+        self.assertIsNone(sample.pool_rates(before, with_pools(a_sample(103.0), "rx"), "rx"))
+        self.assertIsNone(sample.pool_rates(None, after, "tx"))
+
     def test_EveryCounterIsOneOfTheHeader(self):
         header = (Path(__file__).resolve().parents[2] / "lib/include/iovad/iovad.h").read_text(encoding="utf-8")
         for name in sample.COUNTERS + GAUGES[:-2]:
             self.assertRegex(header, rf"\b{name}\b")
+
+    def test_EveryCounterOfPoolsIsAnswered(self):
+        source = (Path(__file__).resolve().parents[2] / "lib/eal/telemetry_bounce.cpp").read_text(encoding="utf-8")
+        for name in POOL:
+            self.assertRegex(source, rf"\b{name}\b")
 
 
 class Units(unittest.TestCase):
@@ -112,6 +135,28 @@ class Layout(unittest.TestCase):
         for words in ("nic0", "vfio, lazy", "allocs", "live", "reserved", "deferred", "quarantine", "77/1", "more", "░▒▓█",
                       "thread, 4 ms ago; p50 4.10 us", "1,234 passes"):
             self.assertIn(words, text)
+
+    def test_PoolsOfTheDomain(self):
+        before = with_pools(a_sample(), "tx", "a_name_of_23_characters")
+        after = with_pools(a_sample(101.0), "tx", "a_name_of_23_characters", maps=123456789, copied_in_bytes=123456789012,
+                           copied_out_bytes=123456789012, misses=99999)
+        after["bounce"]["other"] = {**POOL, "domain": "nic1", "name": "other"}
+        text = shown(before, after, rows=30)
+        self.assertEqual([line for line in text.splitlines() if len(line) > 79], [])
+        for words in ("tx  ", "3 MiB", "6 MiB", "64 MiB", "123 M", "115 GiB", "99,999", "a_name_of_23_char "):
+            self.assertIn(words, text)
+        self.assertNotIn("other", text)
+        self.assertIn("tx 3 MiB of 6 MiB", shown(before, after))
+        for rows in range(23, 40):
+            text = shown(None, with_pools(a_sample(lcores=128), *"abcdefg"), rows=rows)
+            self.assertLessEqual(len(text.splitlines()), rows)
+        self.assertIn("and 4 more", shown(None, with_pools(a_sample(), *"abcdefg"), rows=27))
+        report = panels.text(panels.report(None, with_pools(a_sample(), *"abcdefg"), "", panels.Glyphs(True), 79), 80)
+        self.assertNotIn("more", report)
+
+    def test_RefusedMapsAreMarked(self):
+        lines = panels.pools(with_pools(a_sample(), "tx"), with_pools(a_sample(101.0), "tx", refused=1), "nic0", 4)
+        self.assertEqual(lines[1][1][0], "bad")
 
     def test_WithoutUtf8ItIsAscii(self):
         after = a_sample(live_ranges=3)
@@ -250,7 +295,7 @@ class Client(unittest.TestCase):
         domain = a_sample()["domains"]["nic0"]
         return {"/iovad/info,nic0": domain["info"], "/iovad/stats,nic0": domain["stats"],
                 "/iovad/caches,nic0": domain["caches"], f"/iovad/map,nic0,{buckets}": domain["map"],
-                "/iovad/control": CONTROL}
+                "/iovad/control": CONTROL, "/iovad/bounce": ["gone", "tx"], "/iovad/bounce,tx": POOL}
 
     def test_WatchesAndComesBack(self):
         process = self.start(answers=self.answers(79))
@@ -283,7 +328,8 @@ class Client(unittest.TestCase):
         status, out, _ = self.program("--socket", str(process.path), "--json", "--interval", "0.05")
         self.assertEqual(status, 0)
         document = json.loads(out)
-        self.assertEqual(set(document), {"time", "interval", "pid", "version", "command", "control", "domains"})
+        self.assertEqual(set(document), {"time", "interval", "pid", "version", "command", "control", "domains", "bounce"})
+        self.assertEqual(document["bounce"]["tx"]["rates"]["maps"], 0)
         self.assertEqual(set(document["domains"]["nic0"]), {"info", "stats", "caches", "map", "rates"})
         self.assertEqual(document["domains"]["nic0"]["rates"]["allocs"], 0)
 

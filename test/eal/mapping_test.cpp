@@ -8,9 +8,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <rte_log.h>
-
 #include "iovad/iovad_dma.h"
+#include "captured_log.h"
 #include "crew.h"
 #include "test_domain.h"
 
@@ -29,32 +28,6 @@ iovad_domain_conf soft_conf(uint64_t first = 0, uint64_t last = 0, uint32_t flag
 // Memory that need not be there: the software IOMMU touches none.
 void *va(uint64_t offset) { return reinterpret_cast<void *>(0x7f0000000000 + offset); }
 void *beyond(uint64_t address) { return reinterpret_cast<void *>(address); }
-
-// What iovad logs meanwhile.
-class Log {
-public:
-	Log()
-	{
-		stream_ = open_memstream(&text_, &bytes_);
-		rte_openlog_stream(stream_);
-	}
-	~Log()
-	{
-		rte_openlog_stream(nullptr);
-		std::fclose(stream_);
-		std::free(text_);
-	}
-	std::string text()
-	{
-		std::fflush(stream_);
-		return std::string(text_, bytes_);
-	}
-
-private:
-	char *text_ = nullptr;
-	size_t bytes_ = 0;
-	FILE *stream_;
-};
 
 std::string hex(uint64_t n)
 {

@@ -15,6 +15,7 @@
 
 #include "eal_setup.h"
 #include "telemetry_client.h"
+#include "iovad/iovad_bounce.h"
 #include "iovad/iovad_control.h"
 #include "test_domain.h"
 
@@ -22,13 +23,13 @@ namespace iovad::test {
 
 namespace {
 
-// The members of struct iovad_domain_stats, as its header has them.
-std::vector<std::string> counters_in_header()
+// The members of a struct of counters, as its header has them.
+std::vector<std::string> counters_in_header(const std::string &header, const std::string &name)
 {
-	std::ifstream file(IOVAD_HEADER_FILE);
+	std::ifstream file(IOVAD_HEADERS "/" + header);
 	std::stringstream text;
 	text << file.rdbuf();
-	const std::string all = text.str(), head = "struct iovad_domain_stats {";
+	const std::string all = text.str(), head = "struct " + name + " {";
 	const size_t begin = all.find(head) + head.size();
 	std::string body = all.substr(begin, all.find("};", begin) - begin);
 	body = std::regex_replace(body, std::regex(R"(/\*[\s\S]*?\*/)"), "");
@@ -82,7 +83,7 @@ TEST(Telemetry, StatsHasEveryCounterOfTheHeader)
 	const TestDomain d(conf_of_pages(64));
 	TelemetryClient client;
 	const std::string stats = client.ask("/iovad/stats," + std::string(d.name()));
-	const std::vector<std::string> names = counters_in_header();
+	const std::vector<std::string> names = counters_in_header("iovad.h", "iovad_domain_stats");
 	EXPECT_EQ(sizeof(iovad_domain_stats) / sizeof(uint64_t), names.size());
 	for (const std::string &name : names)
 		EXPECT_NE("", value_of(stats, name)) << name;
@@ -211,6 +212,44 @@ TEST(Telemetry, ControlTellsWhoMakesPasses)
 	EXPECT_NE(std::string::npos, value_of(client.ask("/iovad/control"), "runners").find("thread"));
 	EXPECT_EQ(0, iovad_control_thread_stop());
 	EXPECT_EQ(std::string::npos, value_of(client.ask("/iovad/control"), "runners").find("thread"));
+}
+
+TEST(Telemetry, BounceListsPoolsAndTellsOfOne)
+{
+	TelemetryClient client;
+	EXPECT_EQ("[]", client.ask("/iovad/bounce"));
+	iovad_domain_conf domain_conf = conf_of(0, 0);
+	domain_conf.backend = IOVAD_BACKEND_SOFT;
+	const TestDomain d(domain_conf);
+	iovad_bounce_conf conf;
+	iovad_bounce_conf_init(&conf);
+	conf.name = "tx";
+	conf.domain = d;
+	conf.max_bytes = 8 << 20;
+	conf.flags = IOVAD_BOUNCE_F_TRANSIENT;
+	iovad_bounce_pool *const pool = iovad_bounce_pool_create(&conf);
+	ASSERT_NE(nullptr, pool);
+	EXPECT_EQ("[\"tx\"]", client.ask("/iovad/bounce"));
+	char data[1000] = {};
+	rte_iova_t iova;
+	ASSERT_EQ(0, iovad_bounce_map(pool, data, sizeof data, 0, IOVAD_BIDIRECTIONAL, &iova));
+	const std::string told = client.ask("/iovad/bounce,tx");
+	for (const std::string &name : counters_in_header("iovad_bounce.h", "iovad_bounce_stats"))
+		EXPECT_NE("", value_of(told, name)) << name;
+	EXPECT_EQ("\"tx\"", value_of(told, "name"));
+	EXPECT_EQ(quoted(d.name()), value_of(told, "domain"));
+	EXPECT_EQ("[\"transient\"]", value_of(told, "flags"));
+	EXPECT_EQ(8u << 20, number_of(told, "max_bytes"));
+	EXPECT_EQ(2u << 20, number_of(told, "initial_bytes"));
+	EXPECT_EQ(2u << 20, number_of(told, "size_bytes"));
+	EXPECT_EQ(2048u, number_of(told, "used_bytes"));
+	EXPECT_EQ(1u, number_of(told, "maps"));
+	EXPECT_EQ(1000u, number_of(told, "copied_in_bytes"));
+	EXPECT_EQ("null", client.ask("/iovad/bounce,rx"));
+	EXPECT_EQ("null", client.ask("/iovad/bounce,tx,1"));
+	EXPECT_EQ(0, iovad_bounce_unmap(pool, iova, sizeof data, IOVAD_BIDIRECTIONAL, 0));
+	EXPECT_EQ(0, iovad_bounce_pool_destroy(pool));
+	EXPECT_EQ("[]", client.ask("/iovad/bounce"));
 }
 
 TEST(Telemetry, InfoHasTheBoundsOfLazyUnmapping)

@@ -55,7 +55,8 @@ struct iovad_bounce_pool;
 /**
  * Called on the control lcore, or by who creates or destroys the pool, never on the data path:
  * may block. prepare: memory is about to be mapped, e.g. to be shared with the host of a
- * confidential guest; 0 or a negative errno, which refuses it. release: it is unmapped.
+ * confidential guest; 0 or a negative errno, which refuses it. release: it is unmapped. They may use
+ * pools' mappings, and must not create or destroy pools or domains, nor make passes.
  * @param len a multiple of 2 MiB.
  */
 typedef int (*iovad_bounce_prepare_t)(void *va, uint64_t len, void *opaque);
@@ -93,7 +94,8 @@ struct iovad_bounce_stats {
  * @return the pool, or NULL with rte_errno: EINVAL conf is NULL, of another size, or holds what it
  *   must not (the log says what); EEXIST a pool of this name exists; ENOTSUP the domain has no
  *   backend, or belongs to another process; ENOSPC no max_bytes of addresses in a row under the
- *   limit; ENOMEM not so many huge pages on the socket; EAGAIN, EPERM, EIO as iovad_region_add().
+ *   limit; ENOMEM not so many huge pages on the socket; EAGAIN, EPERM, EIO as iovad_region_add(); what
+ *   prepare said.
  */
 IOVAD_API struct iovad_bounce_pool *iovad_bounce_pool_create(const struct iovad_bounce_conf *conf);
 

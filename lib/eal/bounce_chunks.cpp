@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/bounce_chunks.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "eal/bounce_conf.h"
+#include "eal/status_errno.h"
+
+namespace iovad::eal {
+
+using core::ChunkState;
+using core::Status;
+
+static_assert(kBounceChunk == core::kChunkBytes);
+
+BounceChunks::BounceChunks(iovad_domain &domain, core::BounceSlots &slots, DomainMemory &metadata, const char *name,
+			   int socket_id, const BounceHooks &hooks)
+	: domain_(domain), slots_(slots), metadata_(metadata), hooks_(hooks), memory_(name, socket_id)
+{
+	leaving_.reserve(slots.chunks());
+}
+
+bool BounceChunks::is_usable(unsigned index) const
+{
+	return slots_.chunk_state(index) == ChunkState::absent &&
+	       std::none_of(leaving_.begin(), leaving_.end(), [=](const Leaving &l) { return l.index == index; });
+}
+
+unsigned BounceChunks::highest_absent() const
+{
+	for (unsigned index = count(); index-- > 0;) {
+		if (is_usable(index))
+			return index;
+	}
+	return kNone;
+}
+
+unsigned BounceChunks::lowest_absent() const
+{
+	for (unsigned index = 0; index < count(); ++index) {
+		if (is_usable(index))
+			return index;
+	}
+	return kNone;
+}
+
+BounceChunks::Refusal BounceChunks::bring(unsigned index, ChunkState state, uint64_t expected)
+{
+	void *const va = memory_.take(expected);
+	if (!va)
+		return {ENOMEM, "EAL has no memory in pages of 2 MiB, or not on this socket"};
+	if (const int error = hooks_.prepare ? hooks_.prepare(va, kBounceChunk, hooks_.opaque) : 0) {
+		memory_.give_back(va);
+		return {-error, "prepare() refuses it"};
+	}
+	if (const Refusal refusal = map(index, va); refusal.error != 0) {
+		give_back(va);
+		return refusal;
+	}
+	const Refusal refusal = admit(index, va, state);
+	if (refusal.error != 0)
+		unmap_or_leave({index, va, state, true});
+	return refusal;
+}
+
+BounceChunks::Refusal BounceChunks::map(unsigned index, void *va)
+try {
+	const dma::Outcome o = domain_.mapper->add_in_window(iova(index), va, kBounceChunk, dma::kBidirectional);
+	return {-negative_errno(o.status), *o.advice ? o.advice : "it cannot be mapped"};
+} catch (const std::bad_alloc &) {
+	return {ENOMEM, "no memory to map it"};
+}
+
+BounceChunks::Refusal BounceChunks::admit(unsigned index, void *va, ChunkState state)
+{
+	const bool known = slots_.has_records(index);
+	if (!known && !spare_records_)
+		spare_records_ = metadata_.take(sizeof(core::ChunkRecords), alignof(core::ChunkRecords));
+	if (!known && !spare_records_)
+		return {ENOMEM, "EAL has no memory for its slots' records"};
+	const Status status = slots_.add_chunk(index, va, known ? nullptr : spare_records_, state);
+	if (slots_.has_records(index) && !known)
+		spare_records_ = nullptr;
+	return {-negative_errno(status), "no tree nodes for its slots"};
+}
+
+bool BounceChunks::remove(unsigned index)
+{
+	if (!take_out(index))
+		return false;
+	const Leaving chunk = leaving_.back();
+	leaving_.pop_back();
+	unmap_or_leave(chunk);
+	return true;
+}
+
+// No slot is in it any more, and it is leaving.
+bool BounceChunks::take_out(unsigned index)
+{
+	const ChunkState state = slots_.chunk_state(index);
+	void *const va = slots_.chunk_va(index);
+	if (slots_.remove_chunk(index) != Status::ok)
+		return false;
+	leaving_.push_back({index, va, state == ChunkState::standby ? state : ChunkState::serving, true});
+	return true;
+}
+
+bool BounceChunks::remove_all()
+{
+	const size_t before = leaving_.size();
+	bool all = true, reclaimed = false;
+	for (unsigned index = 0; all && index < count(); ++index) {
+		if (slots_.chunk_state(index) == ChunkState::absent)
+			continue;
+		// Once for all of them.
+		if (!std::exchange(reclaimed, true))
+			slots_.domain().reclaim();
+		all = take_out(index);
+	}
+	// Those that were taken out come back; without a tree node for one the pool is so much smaller.
+	for (size_t i = leaving_.size(); !all && i-- > before;) {
+		const Leaving &chunk = leaving_[i];
+		if (slots_.add_chunk(chunk.index, chunk.va, nullptr, chunk.state) == Status::ok)
+			leaving_.erase(leaving_.begin() + static_cast<ptrdiff_t>(i));
+	}
+	return all;
+}
+
+// False: it is leaving.
+bool BounceChunks::unmap(Leaving &chunk)
+{
+	if (chunk.mapped) {
+		dma::Outcome o;
+		try {
+			o = domain_.mapper->remove_from_window(iova(chunk.index));
+		} catch (const std::bad_alloc &) {
+			o = {Status::busy};
+		}
+		if (*o.advice)
+			domain_.log.backend_failed("unmap bounce memory at", iova(chunk.index), kBounceChunk, o);
+		// Busy: somebody has mapped a part of it as if it were theirs.
+		chunk.mapped = o.status == Status::busy;
+		if (!o.ok())
+			return false;
+	} else if (!domain_.mapper->gone(iova(chunk.index))) {
+		return false;
+	}
+	give_back(chunk.va);
+	return true;
+}
+
+void BounceChunks::unmap_or_leave(const Leaving &chunk)
+{
+	Leaving leaving = chunk;
+	if (!unmap(leaving))
+		leaving_.push_back(leaving);
+}
+
+void BounceChunks::give_back(void *va)
+{
+	if (hooks_.release)
+		hooks_.release(va, kBounceChunk, hooks_.opaque);
+	memory_.give_back(va);
+}
+
+size_t BounceChunks::settle()
+{
+	std::erase_if(leaving_, [this](Leaving &chunk) { return unmap(chunk); });
+	return leaving_.size();
+}
+
+}  // namespace iovad::eal

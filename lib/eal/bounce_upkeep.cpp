@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eal/bounce_upkeep.h"
+
+#include <algorithm>
+#include <cinttypes>
+
+#include <rte_errno.h>
+
+#include "eal/log.h"
+
+namespace iovad::eal {
+
+using core::ChunkState;
+using core::ChunkUse;
+using core::kChunkBytes;
+
+void BouncePeak::note(uint64_t bytes, uint64_t now)
+{
+	if (now >= period_end_ns_) {
+		std::copy(peak_.begin() + 1, peak_.end(), peak_.begin());
+		peak_.back() = 0;
+		periods_ += periods_ < kPeriods && period_end_ns_ != 0;
+		period_end_ns_ = now + kPeriodNs;
+	}
+	peak_.back() = std::max(peak_.back(), bytes);
+}
+
+uint64_t BouncePeak::bytes() const { return *std::max_element(peak_.begin(), peak_.end()); }
+
+BounceUpkeep::BounceUpkeep(const char *name, core::BounceSlots &slots, BounceChunks &chunks, uint64_t initial_chunks,
+			   bool has_standby)
+	: name_(name), slots_(slots), chunks_(chunks), initial_(initial_chunks), has_standby_(has_standby), serving_(initial_chunks)
+{
+	transients_.reserve(slots.chunks());
+}
+
+unsigned BounceUpkeep::pass(DomainMemory &metadata, DomainLog &log, uint64_t now)
+{
+	chunks_.settle();
+	const unsigned nodes = core_.add_nodes(slots_.domain(), metadata, log, now);
+	peak_.note(slots_.take_peak(), now);
+	note_transient(now);
+	const unsigned came = grow(now);
+	const unsigned went = (came == 0 ? shrink(now) : 0) + end_transients(now);
+	const unsigned ready = stand_by(now);
+	return nodes + came + went + ready + core_.trim(slots_.domain(), now);
+}
+
+// Somebody missed, and took what stood by.
+void BounceUpkeep::note_transient(uint64_t now)
+{
+	if (standby_ == BounceChunks::kNone || slots_.chunk_state(standby_) == ChunkState::standby)
+		return;
+	transients_.push_back({standby_, now});
+	standby_ = BounceChunks::kNone;
+	grows_.fetch_add(1, std::memory_order_relaxed);
+}
+
+unsigned BounceUpkeep::grow(uint64_t now)
+{
+	const uint64_t wanted = slots_.take_wanted(), out = slots_.out_bytes();
+	const bool due = wanted != 0 || size() - std::min(size(), out) < size() / 4;
+	if (due && owed_ == 0)
+		owed_ = std::max({uint64_t{1}, size() / kChunkBytes / 4, (wanted + kChunkBytes - 1) / kChunkBytes});
+	unsigned came = 0;
+	while (owed_ != 0 && came < kMostComing && bring_one(now)) {
+		--owed_;
+		++came;
+	}
+	if (came < kMostComing)  // there are no more, or no more memory for now
+		owed_ = 0;
+	grows_.fetch_add(came != 0, std::memory_order_relaxed);
+	return came;
+}
+
+bool BounceUpkeep::bring_one(uint64_t now)
+{
+	const unsigned index = chunks_.highest_absent();
+	if (index == BounceChunks::kNone)
+		return keep_transient();
+	if (!bring(index, ChunkState::serving, std::min<uint64_t>(owed_, kMostComing), now))
+		return false;
+	++serving_;
+	return true;
+}
+
+// To ask EAL in vain is slow.
+bool BounceUpkeep::bring(unsigned index, ChunkState state, uint64_t expected, uint64_t now)
+{
+	if (now < no_memory_before_ns_)
+		return false;
+	const BounceChunks::Refusal refusal = chunks_.bring(index, state, expected);
+	if (refusal.error == 0)
+		return true;
+	no_memory_before_ns_ = now + kPauseNs;
+	const LogLimit::Verdict verdict = refusals_.ask(now);
+	if (verdict.withheld != 0)
+		IOVAD_LOG(WARNING, "bounce pool %s: %" PRIu64 " more times it could not grow", name_, verdict.withheld);
+	if (verdict.write)
+		IOVAD_LOG(WARNING, "bounce pool %s: cannot grow by 2 MiB (%s): %s", name_, rte_strerror(refusal.error), refusal.why);
+	return false;
+}
+
+// The window is full: what stands by, or is transient, is needed for longer.
+bool BounceUpkeep::keep_transient()
+{
+	if (standby_ != BounceChunks::kNone && slots_.serve_chunk(standby_) == core::Status::ok) {
+		standby_ = BounceChunks::kNone;
+		++serving_;
+		return true;
+	}
+	if (transients_.empty() || slots_.serve_chunk(transients_.back().index) != core::Status::ok)
+		return false;
+	transients_.pop_back();
+	++serving_;
+	return true;
+}
+
+// To empty the caches of lcores takes long, and they fill them again: not often.
+bool BounceUpkeep::may_go(ChunkUse use, uint64_t now)
+{
+	if (use != ChunkUse::idle)
+		return use == ChunkUse::free;
+	if (now < no_reclaim_before_ns_)
+		return false;
+	no_reclaim_before_ns_ = now + kQuietNs;
+	return true;
+}
+
+unsigned BounceUpkeep::shrink(uint64_t now)
+{
+	const uint64_t twice = 2 * peak_.bytes();
+	if (owed_ != 0 || !peak_.known() || twice >= serving_ * kChunkBytes)
+		return 0;
+	const uint64_t least = std::max(initial_, (twice + kChunkBytes - 1) / kChunkBytes);
+	unsigned went = 0, looked = 0;
+	for (unsigned steps = 0; serving_ > least && went < kMostGoing && looked < kMostLooked && steps < chunks_.count(); ++steps) {
+		const unsigned index = look_from_++;
+		if (look_from_ == chunks_.count())
+			look_from_ = 0;
+		if (slots_.chunk_state(index) != ChunkState::serving)
+			continue;
+		++looked;
+		if (!may_go(slots_.chunk_use(index), now) || !chunks_.remove(index))
+			continue;
+		--serving_;
+		++went;
+	}
+	if (serving_ <= least || looked < kMostLooked)
+		look_from_ = 0;
+	shrinks_.fetch_add(went != 0, std::memory_order_relaxed);
+	return went;
+}
+
+unsigned BounceUpkeep::end_transients(uint64_t now)
+{
+	return static_cast<unsigned>(std::erase_if(transients_, [&](Transient &transient) {
+		const ChunkUse use = slots_.chunk_use(transient.index);
+		if (use == ChunkUse::busy)
+			transient.busy_ns = now;
+		if (now - transient.busy_ns < kQuietNs || !may_go(use, now))
+			return false;
+		const bool gone = chunks_.remove(transient.index);
+		shrinks_.fetch_add(gone, std::memory_order_relaxed);
+		return gone;
+	}));
+}
+
+unsigned BounceUpkeep::stand_by(uint64_t now)
+{
+	if (!has_standby_ || standby_ != BounceChunks::kNone)
+		return 0;
+	const unsigned index = chunks_.lowest_absent();
+	if (index == BounceChunks::kNone || !bring(index, ChunkState::standby, 1, now))
+		return 0;
+	standby_ = index;
+	return 1;
+}
+
+}  // namespace iovad::eal
