@@ -166,5 +166,21 @@ TEST_F(AddressSpaceTest, ARowWithoutNodesChangesNothing)
 	EXPECT_EQ(space_.totals().live_ranges, rows * 3);
 }
 
+TEST_F(AddressSpaceTest, TellsTheMostThatWasLive)
+{
+	Pfn starts[8];
+	Status status;
+	ASSERT_EQ(space_.reserve(1, 5), Status::ok);
+	EXPECT_EQ(space_.most_live(), 0u) << "reserved is not live";
+	ASSERT_EQ(space_.alloc_run(4, 4, kNoLimit, kBlock, starts, 2, status), 2u);
+	EXPECT_EQ(space_.free_run(4, kBlock, starts, 2), 2u);
+	EXPECT_EQ(space_.live(), 0u);
+	EXPECT_EQ(space_.most_live(), 8u);
+	ASSERT_TRUE(space_.alloc_row(4, 4, kNoLimit, kBlock, starts, 3));
+	EXPECT_EQ(space_.free(starts[0], 4, kBlock), Status::ok);
+	EXPECT_EQ(space_.take_most_live(), 12u);
+	EXPECT_EQ(space_.most_live(), 8u) << "from what is live on";
+}
+
 }  // namespace
 }  // namespace iovad::core

@@ -334,7 +334,7 @@ class BounceModelTest : public testing::TestWithParam<uint64_t> {};
 TEST_P(BounceModelTest, IsWhatTheModelSays)
 {
 	BounceModel model(GetParam());
-	for (int i = 0; i < 12000; ++i) {
+	for (int i = 0; i < 8000; ++i) {
 		model.step();
 		if (i % 128 == 0)
 			model.check();
