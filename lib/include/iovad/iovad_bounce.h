@@ -11,9 +11,10 @@
  *   iovad_bounce_unmap     copies out what the device wrote, and gives the slot back
  *
  * A pool owns a window of max_bytes addresses of its domain, aligned to 2 MiB. Memory comes into
- * it, and is mapped, 2 MiB at a time. Slots are powers of two from 2 KiB to 2 MiB, each aligned to
- * its length; what is longer lies in several huge pages at consecutive addresses. An lcore has
- * slots of its own, as it has addresses: a hit takes no lock and makes no system call.
+ * it, and is mapped, 2 MiB at a time. Slots up to 128 KiB are powers of two from 2 KiB on, longer
+ * ones multiples of 2 KiB; each is aligned to its length's next power of two, at most 2 MiB. What is longer
+ * than that lies in several huge pages at consecutive addresses. An lcore has slots of up to 128 KiB
+ * of its own, as it has addresses: a hit takes no lock. None of it makes a system call.
  *
  * The memory of a slot that does not hold the caller's data is zero when the device first gets
  * it, so that no other mapping's data is seen there.
