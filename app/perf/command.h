@@ -19,6 +19,7 @@ struct Command {
 	ExitCode (*run)(const EalArguments &eal, int argc, char **argv);
 };
 
+extern const Command kBounceCommand;
 extern const Command kChurnCommand;
 extern const Command kRecordCommand;
 extern const Command kReplayCommand;

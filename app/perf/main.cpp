@@ -10,7 +10,7 @@
 namespace iovad::perf {
 namespace {
 
-constexpr const Command *kCommands[] = {&kReplayCommand, &kChurnCommand, &kRecordCommand};
+constexpr const Command *kCommands[] = {&kReplayCommand, &kChurnCommand, &kBounceCommand, &kRecordCommand};
 
 void print_usage()
 {
