@@ -12,12 +12,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <string>
 
 #include <rte_errno.h>
 
+#include <iovad/iovad_bounce.h>
 #include <iovad/iovad_control.h>
 #include <iovad/iovad_dma.h>
 
@@ -32,7 +34,8 @@ struct iovad_domain {
 	uint64_t last;
 	std::mutex mutex;
 	std::map<uint64_t, Live> live;  // by start
-	uint64_t calls = 0, unmapped = 0;
+	char *region = nullptr;
+	uint64_t region_bytes = 0, calls = 0, unmapped = 0;
 	std::string fault;
 };
 
@@ -144,14 +147,19 @@ void *iovad_iova2va(iovad_domain *d, rte_iova_t iova, uint64_t)
 	return it == d->live.begin() ? nullptr : std::prev(it)->second.va + (iova - std::prev(it)->first);
 }
 
-rte_iova_t iovad_va2iova(iovad_domain *, const void *, uint64_t)
+rte_iova_t iovad_va2iova(iovad_domain *d, const void *va, uint64_t)
 {
-	return RTE_BAD_IOVA;
+	const auto offset = static_cast<uint64_t>(static_cast<const char *>(va) - d->region);
+	return offset < d->region_bytes ? offset : RTE_BAD_IOVA;
 }
 
-int iovad_region_add(iovad_domain *d, void *, uint64_t, uint64_t, uint32_t, rte_iova_t *)
+int iovad_region_add(iovad_domain *d, void *va, uint64_t len, uint64_t, uint32_t, rte_iova_t *)
 {
-	return d->fault == "region" ? -ENOSPC : 0;
+	if (d->fault == "region")
+		return -ENOSPC;
+	d->region = static_cast<char *>(va);
+	d->region_bytes = len;
+	return 0;
 }
 
 int iovad_region_remove(iovad_domain *, void *, uint64_t)
@@ -162,6 +170,52 @@ int iovad_region_remove(iovad_domain *, void *, uint64_t)
 int iovad_flush(iovad_domain *d)
 {
 	return d->fault == "flush" ? -EIO : 0;
+}
+
+// ---- bounce pools: each slot is memory of its own ----
+
+struct iovad_bounce_pool {
+	iovad_domain *domain;
+};
+
+int iovad_bounce_conf_init(iovad_bounce_conf *conf)
+{
+	*conf = {};
+	conf->size = sizeof(*conf);
+	return 0;
+}
+
+iovad_bounce_pool *iovad_bounce_pool_create(const iovad_bounce_conf *conf)
+{
+	return new iovad_bounce_pool{conf->domain};
+}
+
+int iovad_bounce_pool_destroy(iovad_bounce_pool *p)
+{
+	const bool busy = p->domain->fault == "busy";
+	delete p;
+	return busy ? -EBUSY : 0;
+}
+
+int iovad_bounce_map(iovad_bounce_pool *p, void *va, uint64_t len, uint64_t, uint32_t, rte_iova_t *iova)
+{
+	// In front of the data: whose it is.
+	auto *slot = static_cast<char *>(calloc(1, sizeof va + len)) + sizeof va;
+	memcpy(slot - sizeof va, &va, sizeof va);
+	if (p->domain->fault != "stale")
+		memcpy(slot, va, len);
+	return take(p->domain, (len + 4095) / 4096 * 4096, UINT64_MAX, slot, iova);
+}
+
+int iovad_bounce_unmap(iovad_bounce_pool *p, rte_iova_t iova, uint64_t len, uint32_t dir, uint32_t)
+{
+	auto *slot = static_cast<char *>(iovad_iova2va(p->domain, iova, len));
+	char *va;
+	memcpy(&va, slot - sizeof va, sizeof va);
+	if (dir != IOVAD_TO_DEVICE && p->domain->fault != "lost")
+		memcpy(va, slot, len);
+	free(slot - sizeof va);
+	return iovad_free_other(p->domain, iova, len);
 }
 
 int iovad_control_thread_start()

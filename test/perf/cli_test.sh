@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # iovad-perf as its user meets it: arguments, errors, exit status, output files, both traces through all
-# engines, and churn on the software IOMMU. Prints TAP.
+# engines, churn and bounce on the software IOMMU. Prints TAP.
 #   cli_test.sh IOVAD_PERF IOVAD_PERF_ON_A_BROKEN_ALLOCATOR TRACES
 set -u
 
@@ -21,13 +21,17 @@ core=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
 eal=(--lcores "0@$core,1@$core" --no-huge -m 512 --no-pci --no-shconf --no-telemetry)
 replay() { "$perf" "${eal[@]}" -- replay "$@"; }
 churn() { "$perf" "${eal[@]}" -- churn "$@"; }
+bounce() { "$perf" "${eal[@]}" -- bounce "$@"; }
 on_broken() { IOVAD_TEST_FAULT=$1 "$broken" "${eal[@]}" -- replay "$iperf"; }
 churn_on_broken() { IOVAD_TEST_FAULT=$1 "$broken" "${eal[@]}" -- churn --mode strict --ops 20000 --max-bytes 4096; }
 
 check 'help' "$perf" --help
 check 'help after --' "$perf" -- --help
 check 'help of replay' "$perf" -- replay --help
+bounce_on_broken() { IOVAD_TEST_FAULT=$1 "$broken" "${eal[@]}" -- bounce --rounds 1 --sizes 64,9000; }
+
 check 'help of churn' "$perf" -- churn --help
+check 'help of bounce' "$perf" -- bounce --help
 check_fails 2 'no sub-command: it stands after' 'no arguments' "$perf"
 check_fails 2 'no sub-command after --' 'nothing after --' "$perf" --
 check_fails 2 "no sub-command 'frob'" 'unknown sub-command' "$perf" -- frob
@@ -36,6 +40,9 @@ check_fails 2 "does not know '--frob'" 'unknown option' replay "$iperf" --frob
 check_fails 2 "from 1 to 1024, not '0'" 'no lcores' replay "$iperf" --lcores 0
 check_fails 2 '^iovad-perf: --lcores 3, but EAL has 2' 'more lcores than EAL has' replay "$iperf" --lcores 3
 check_fails 2 "churn does not know 'stray'" 'a word after churn' churn stray
+check_fails 2 "bounce does not know 'stray'" 'a word after bounce' bounce stray
+check_fails 2 'each is to be larger' 'sizes of bounce that do not ascend' bounce --sizes 64,64
+check_fails 2 '/dev/full: cannot write' 'a full disk for bounce' bounce --rounds 1 --sizes 64 --svg /dev/full
 check_fails 2 '/dev/full: cannot write' 'a full disk for churn' churn --ops 1 --json /dev/full
 check_fails 2 "'stray' is no EAL option" 'a word among the EAL options' \
 	"$perf" "${eal[@]}" stray -- replay "$iperf"
@@ -135,6 +142,23 @@ check 'churn of larger buffers' churn --ops 1000 --size 65536 --mode lazy,strict
 check 'churn with hardly anything deferred' churn --ops 1000 --mode lazy --max-bytes 4096 --max-age-us 100
 
 check 'plain text gives the same' replay "$work/plain" --json "$work/p.json"
+# Twice what a huge page holds, too.
+bounced() {
+	python3 - "$1" <<-'EOF'
+		import json, sys
+		report = json.load(open(sys.argv[1]))
+		assert report['good'] and report['wrong'] == report['left'] == 0, report
+		assert list(report['sizes']) == ['1', '1500', '65536', '4194304'], report
+		for size in report['sizes'].values():
+			assert 0 < size['memcpy_ns']['median'] <= size['bounce_ns']['max'] < float('inf'), size
+			assert all(size[way]['min'] <= size[way]['median'] <= size[way]['max'] for way in size if way.endswith('_ns')), size
+		assert set(report['scaling']) == {f'{b} bytes, {n} lcores' for b in (64, 1500, 65536) for n in (1, 2)}, report
+	EOF
+}
+check 'bounce' bounce --rounds 2 --sizes 1,1500,65536,4194304 --json "$work/b.json" --svg "$work/b.svg"
+check 'bounce: figures' bounced "$work/b.json"
+check 'bounce: the picture is XML' python3 -c 'import sys, xml.dom.minidom as x; x.parse(sys.argv[1])' "$work/b.svg"
+
 check 'plain text: figures' expect "$work/p.json" events=120000 allocs=59993 frees=59502 violations=0
 check 'the picture is XML' python3 -c 'import sys, xml.dom.minidom as x; x.parse(sys.argv[1])' "$work/i.svg"
 check 'the picture is small' test "$(stat -c %s "$work/i.svg")" -lt 1000000
@@ -162,6 +186,12 @@ check_fails 1 'verify +FAILED' 'churn: a failed verification is found' churn_on_
 check_fails 1 ' 1 accounting' 'churn: ranges that nobody unmapped are found' churn_on_broken unmapped
 check_fails 1 ' 1 accounting' 'churn: too much deferred is found' churn_on_broken peak
 check_fails 1 'strict: [0-9]+ pairs of calls' 'churn: a call that hangs ends the run' churn_on_broken hang
+check 'bounce: the sound twin passes' bounce_on_broken none
+check_fails 1 'wrong +2' 'bounce: what was not copied in is found' bounce_on_broken stale
+check_fails 1 'wrong +2' 'bounce: what was not copied out is found' bounce_on_broken lost
+check_fails 1 'left +1' 'bounce: a pool that stays busy is found' bounce_on_broken busy
+check_fails 1 'a call failed' 'bounce: failed maps are found' bounce_on_broken nospace
+check_fails 2 'cannot add the region' 'bounce: a region that cannot be added' bounce_on_broken region
 check_fails 2 'cannot create the domain: ' 'a domain that cannot be made' on_broken create
 
 done_testing

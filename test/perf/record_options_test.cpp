@@ -7,31 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "errors.h"
+#include "parsed.h"
 
 namespace iovad::perf {
 namespace {
 
-RecordOptions parsed(std::initializer_list<std::string> arguments)
-{
-	std::vector<std::string> words = {"record"};
-	words.insert(words.end(), arguments);
-	std::vector<char *> argv;
-	for (std::string &word : words)
-		argv.push_back(word.data());
-	argv.push_back(nullptr);
-	return parse_record_options(static_cast<int>(words.size()), argv.data());
-}
+constexpr test::Parser<RecordOptions> parsed = {"record", parse_record_options};
 
-std::string error_of(std::initializer_list<std::string> arguments)
-{
-	try {
-		parsed(arguments);
-	} catch (const UsageError &error) {
-		return error.what();
-	}
-	return "no error";
-}
+std::string error_of(std::initializer_list<std::string> arguments) { return parsed.error_of(arguments); }
 
 TEST(RecordOptionsTest, HasDefaults)
 {

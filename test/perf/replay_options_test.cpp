@@ -10,6 +10,7 @@
 
 #include "errors.h"
 #include "output_file.h"
+#include "parsed.h"
 #include "temp_file.h"
 
 namespace iovad::perf {
@@ -18,26 +19,9 @@ namespace {
 using test::content_of;
 using test::TempFile;
 
-ReplayOptions parsed(std::initializer_list<std::string> arguments)
-{
-	std::vector<std::string> words = {"replay"};
-	words.insert(words.end(), arguments);
-	std::vector<char *> argv;
-	for (std::string &word : words)
-		argv.push_back(word.data());
-	argv.push_back(nullptr);
-	return parse_replay_options(static_cast<int>(words.size()), argv.data());
-}
+constexpr test::Parser<ReplayOptions> parsed = {"replay", parse_replay_options};
 
-std::string error_of(std::initializer_list<std::string> arguments)
-{
-	try {
-		parsed(arguments);
-	} catch (const UsageError &error) {
-		return error.what();
-	}
-	return "no error";
-}
+std::string error_of(std::initializer_list<std::string> arguments) { return parsed.error_of(arguments); }
 
 TEST(ReplayOptionsTest, HasDefaults)
 {

@@ -78,7 +78,7 @@ void run_scaling(const Contest &contest, BounceReport &report)
 			continue;
 		const uint64_t tries = tries_of(contest, Way::bounce, bytes) * 4;
 		for (size_t n = 1; n <= report.lcores.size(); n = n < report.lcores.size() ? std::min(2 * n, report.lcores.size()) : n + 1) {
-			const std::vector<unsigned> some(report.lcores.begin(), report.lcores.begin() + static_cast<long>(n));
+			const std::vector<unsigned> some(report.lcores.begin(), report.lcores.begin() + static_cast<ptrdiff_t>(n));
 			std::vector<double> ns;
 			for (unsigned round = 0; round < report.options.rounds; ++round)
 				ns.push_back(run_together(contest, bytes, some, tries));
