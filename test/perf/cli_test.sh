@@ -150,8 +150,7 @@ bounced() {
 		assert report['good'] and report['wrong'] == report['left'] == 0, report
 		assert list(report['sizes']) == ['1', '1500', '65536', '4194304'], report
 		for size in report['sizes'].values():
-			assert 0 < size['memcpy_ns']['median'] <= size['bounce_ns']['max'] < float('inf'), size
-			assert all(size[way]['min'] <= size[way]['median'] <= size[way]['max'] for way in size if way.endswith('_ns')), size
+			assert all(0 < size[way]['min'] <= size[way]['median'] <= size[way]['max'] for way in size if way.endswith('_ns')), size
 		assert set(report['scaling']) == {f'{b} bytes, {n} lcores' for b in (64, 1500, 65536) for n in (1, 2)}, report
 	EOF
 }
