@@ -127,7 +127,8 @@ IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
  * Which packets out of reach are copied: those of at most so many bytes. Longer ones are
  * mapped, iovad_map(), until the driver frees them, in which case the device reaches what shares
  * their pages too; where that fails they are copied. iovad_map() may block: see there.
- * @param bytes UINT32_MAX, the default: all are copied. 0: none.
+ * @param bytes UINT32_MAX, the default: all are copied, since that is cheaper up to sizes that no packet
+ *   has (`iovad-perf bounce` measures where that ends; 28 KiB with the software IOMMU). 0: none.
  * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
  */
 IOVAD_API int iovad_ethdev_bounce_copy_max(uint16_t port_id, uint32_t bytes);
