@@ -168,7 +168,12 @@ void BounceChunks::give_back(void *va)
 
 size_t BounceChunks::settle()
 {
-	std::erase_if(leaving_, [this](Leaving &chunk) { return unmap(chunk); });
+	for (size_t i = 0; i < leaving_.size();) {
+		if (unmap(leaving_[i]))
+			leaving_.erase(leaving_.begin() + static_cast<ptrdiff_t>(i));
+		else
+			++i;
+	}
 	return leaving_.size();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/ethdev_bounce_header.h"
 
+#include <cerrno>
 #include <cinttypes>
 
 #include <rte_errno.h>
@@ -44,8 +45,10 @@ void Headers::done(void *, void *opaque)
 		error = iovad_unmap(t.domain, t.iova, t.len);
 	if (error) [[unlikely]]
 		log_not_unmapped(t, error);
+	// What the device may still reach must stay: it is nobody's from now on.
+	const bool reachable = error == -EIO && t.state == Ticket::mapped;
 	__atomic_store_n(&t.state, Ticket::unused, __ATOMIC_RELEASE);
-	if (original)
+	if (original && !reachable)
 		rte_pktmbuf_free_seg(original);
 }
 

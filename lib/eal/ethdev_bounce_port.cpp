@@ -68,6 +68,11 @@ int BouncePort::check(rte_eth_dev_info &info) const
 		IOVAD_LOG(ERR, "port %u has no queues yet: configure it first", id_);
 		return -EINVAL;
 	}
+	if (*info.dev_flags & RTE_ETH_DEV_BONDED_SLAVE) {
+		IOVAD_LOG(ERR, "port %u: a bonded port may send the same mbufs through several ports, and here each would "
+			  "find what the one before it replaced: take it out of the bonded port", id_);
+		return -ENOTSUP;
+	}
 	uint64_t offloads = conf.txmode.offloads;
 	for (uint16_t q = 0; q < info.nb_tx_queues; ++q) {
 		rte_eth_txq_info queue;
@@ -247,10 +252,15 @@ void BouncePort::close()
 iovad_ethdev_bounce_stats BouncePort::stats() const
 {
 	iovad_ethdev_bounce_stats sum{};
-	for (const TxQueue *queue : tx_.now)
-		add(sum, queue->bouncer.stats());
-	for (const RxQueue *queue : rx_.now)
-		add(sum, queue->bouncer.stats());
+	// Null where there was no memory for one.
+	for (const TxQueue *queue : tx_.now) {
+		if (queue)
+			add(sum, queue->bouncer.stats());
+	}
+	for (const RxQueue *queue : rx_.now) {
+		if (queue)
+			add(sum, queue->bouncer.stats());
+	}
 	return sum;
 }
 

@@ -64,6 +64,7 @@ rte_mbuf *RxBouncer::copy(const rte_mbuf &packet, rte_mempool &target)
 		++segments;
 	}
 	__rte_pktmbuf_copy_hdr(first, &packet);
+	first->timesync = packet.timesync;  // which DPDK leaves out
 	first->ol_flags |= packet.ol_flags & ~(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
 	first->pkt_len = len;
 	first->nb_segs = segments;

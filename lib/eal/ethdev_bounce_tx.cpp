@@ -39,6 +39,7 @@ public:
 		rte_mbuf *const out = first_;
 		first_ = nullptr;
 		__rte_pktmbuf_copy_hdr(out, &original);
+		out->timesync = original.timesync;  // which DPDK leaves out
 		out->ol_flags |= original.ol_flags & ~(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
 		out->pkt_len = len_;
 		out->nb_segs = segments_;

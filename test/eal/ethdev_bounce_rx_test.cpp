@@ -72,6 +72,7 @@ TEST_F(ReceiveBounced, WhatTheDriverSaidIsKept)
 	m->hash.rss = 0x1234;
 	m->vlan_tci = 7;
 	m->vlan_tci_outer = 8;
+	m->timesync = 9;
 	m->port = port.id();
 	*RTE_MBUF_DYNFIELD(m, offset, uint64_t *) = 99;
 	rte_pktmbuf_adj(m, 3);
@@ -83,6 +84,7 @@ TEST_F(ReceiveBounced, WhatTheDriverSaidIsKept)
 	EXPECT_EQ(0x1234u, out->hash.rss);
 	EXPECT_EQ(7, out->vlan_tci);
 	EXPECT_EQ(8, out->vlan_tci_outer);
+	EXPECT_EQ(9, out->timesync);
 	EXPECT_EQ(port.id(), out->port);
 	EXPECT_EQ(99u, *RTE_MBUF_DYNFIELD(out, offset, uint64_t *));
 	EXPECT_EQ(data_off, out->data_off);

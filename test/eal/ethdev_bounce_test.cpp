@@ -176,6 +176,7 @@ TEST_F(SendBounced, OffloadsAndDynamicFieldsAreKept)
 	m->tso_segsz = 1448;
 	m->vlan_tci = 0x123;
 	m->vlan_tci_outer = 0x456;
+	m->timesync = 0x789;
 	m->packet_type = RTE_PTYPE_L4_TCP;
 	m->hash.rss = 0xabcdef;
 	m->port = 3;
@@ -186,6 +187,7 @@ TEST_F(SendBounced, OffloadsAndDynamicFieldsAreKept)
 	EXPECT_EQ(offload, out->tx_offload);
 	EXPECT_EQ(0x123, out->vlan_tci);
 	EXPECT_EQ(0x456, out->vlan_tci_outer);
+	EXPECT_EQ(0x789, out->timesync);
 	EXPECT_EQ(uint32_t{RTE_PTYPE_L4_TCP}, out->packet_type);
 	EXPECT_EQ(0xabcdefu, out->hash.rss);
 	EXPECT_EQ(3, out->port);

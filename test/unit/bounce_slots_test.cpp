@@ -319,5 +319,25 @@ TEST_F(BounceSlotsTest, ServesBelowAndAcross4GiB)
 	}
 }
 
+TEST(BounceWindowTest, MayEndWhere64BitsDo)
+{
+	OwnedBounce pool(OwnedBounce::config(4, 0 - 4 * kChunkBytes));
+	for (unsigned i = 4; i-- != 0;)
+		ASSERT_EQ(pool.add(i), Status::ok);
+	Random random(1);
+	std::vector<std::byte> buffer = random_bytes(random, 3 * kChunkBytes);
+	for (const uint64_t len : {uint64_t{1}, kBounceGranule, 64 * kBounceGranule, kChunkBytes, 3 * kChunkBytes}) {
+		uint64_t iova;
+		ASSERT_EQ(pool.slots.map(0, buffer.data(), len, 0, kBoth, iova), BounceStatus::ok);
+		EXPECT_EQ(pool.device_bytes(iova, len), std::vector(buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(len)));
+		EXPECT_TRUE(pool.slots.verify(stderr));
+		EXPECT_EQ(pool.slots.unmap(0, iova, len, kBoth, 0), BounceStatus::ok);
+	}
+	EXPECT_TRUE(pool.slots.verify(stderr));
+	for (unsigned i = 0; i < 4; ++i)
+		EXPECT_EQ(pool.remove(i), Status::ok);
+	EXPECT_TRUE(pool.slots.verify(stderr));
+}
+
 }  // namespace
 }  // namespace iovad::core

@@ -13,8 +13,9 @@ ChunkRecords none;
 
 DomainConfig domain_config(const BounceConfig &c)
 {
-	const Geometry window = {kBounceGranule, kBounceShift, c.base >> kBounceShift,
-				 (c.base + c.bytes) >> kBounceShift};
+	// It may end at 2^64.
+	const Pfn first = c.base >> kBounceShift;
+	const Geometry window = {kBounceGranule, kBounceShift, first, first + (c.bytes >> kBounceShift)};
 	return {window, c.max_ranges, c.caches, c.magazines, c.cache_percent, c.cached};
 }
 

@@ -39,7 +39,8 @@ private:
 		transient_ += state == ChunkState::transient;
 		standby_ += state == ChunkState::standby;
 		expect((slots_.chunk_va(index) != nullptr) == (state != ChunkState::absent), "memory is not as the state", first);
-		for (uint64_t iova = first; iova < first + kChunkBytes; iova += kBounceGranule) {
+		for (uint64_t offset = 0; offset < kChunkBytes; offset += kBounceGranule) {
+			const uint64_t iova = first + offset;
 			const Extent e = slots_.domain_.find(iova);
 			expect((e.value == kReserved) == !serves, "reserved, and it serves, or not, and does not", iova);
 			const SlotRecord &r = slots_.record_of(iova);
@@ -59,7 +60,7 @@ private:
 		expect(e == Extent{slot, slot + r.slot_bytes() / kBounceGranule, block ? kBlock : kLive},
 		       "a mapping is not what the slot space has", granule);
 		expect(known(static_cast<uint32_t>(tag.dir())) && r.va != nullptr && tag.len() != 0 &&
-			       granule + tag.offset() + tag.len() <= e.end << kBounceShift,
+			       granule + tag.offset() + tag.len() - 1 <= (e.end << kBounceShift) - 1,
 		       "a mapping is not inside its slot", granule);
 		expect(e.start >= next_slot_, "two mappings in a slot", granule);
 		next_slot_ = e.end;

@@ -14,10 +14,11 @@
  * it, and is mapped, 2 MiB at a time. Slots up to 128 KiB are powers of two from 2 KiB on, longer
  * ones multiples of 2 KiB; each is aligned to its length's next power of two, at most 2 MiB. What is longer
  * than that lies in several huge pages at consecutive addresses. An lcore has slots of up to 128 KiB
- * of its own, as it has addresses: a hit takes no lock. None of it makes a system call.
+ * of its own, as it has addresses: a hit takes no lock and makes no system call.
  *
  * The memory of a slot that does not hold the caller's data is zero when the device first gets
- * it, so that no other mapping's data is seen there.
+ * it, so that no other mapping's data is seen there; but what a device itself wrote beside the data of a
+ * mapping stays until that memory is used again.
  *
  * Pools grow and shrink on the control lcore (iovad_control.h) only: where none runs, a pool
  * keeps the size that it has.
@@ -56,8 +57,10 @@ struct iovad_bounce_pool;
 /**
  * Called on the control lcore, or by who creates or destroys the pool, never on the data path:
  * may block. prepare: memory is about to be mapped, e.g. to be shared with the host of a
- * confidential guest; 0 or a negative errno, which refuses it. release: it is unmapped. They may use
- * pools' mappings, and must not create or destroy pools or domains, nor make passes.
+ * confidential guest; 0 or a negative errno, which refuses it. release: it is unmapped. They may map, unmap
+ * and sync, and must call nothing else of iovad. Lazy unmapping waits for them. opaque must stay until
+ * release was called for all that was prepared: where memory could not be unmapped (-EIO of
+ * iovad_bounce_pool_destroy(), and a creation that failed) that is later, by a pass or by who destroys the domain.
  * @param len a multiple of 2 MiB.
  */
 typedef int (*iovad_bounce_prepare_t)(void *va, uint64_t len, void *opaque);

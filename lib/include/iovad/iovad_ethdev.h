@@ -71,7 +71,8 @@ IOVAD_API int iovad_heap_destroy(struct iovad_domain *d, const char *name);
  * Sending: on ports with bounce enabled, packets of which the device cannot read all segments are
  * replaced, in the array given to rte_eth_tx_burst(), by mbufs whose data is a copy in the pool.
  * Order, segments, offloads and dynamic fields are kept, and the original is freed once it is
- * copied, as a driver would. A segment is within reach where it is mapped, for the device to
+ * copied, as a driver would. So the array is not to be given to another port, and what was sent is not to
+ * be looked for in it; and the private area of what was not sent is not the application's. A segment is within reach where it is mapped, for the device to
  * read, in the pool's domain at the address that its mbuf says (or where EAL has mapped
  * it, if the domain is in EAL's VFIO container). Packets that are within reach pass untouched.
  * Where a packet finds no slot or mbuf, it and those behind it are not sent, as if the
@@ -105,11 +106,13 @@ struct iovad_ethdev_bounce_stats {
 /**
  * Send and receive through the pool from now on, on all queues that the port has now. May be
  * called while they are in use. The port is one whose device is in the VFIO container of the
- * pool's domain. After the number of queues has changed, disable and enable it again.
+ * pool's domain. Queues are to be set up before, with their descriptors and offloads; to change them, or their
+ * number, disable it first and enable it again.
  * Rx callbacks that the application has added come after, Tx callbacks of before do so before.
  * @return 0; -EINVAL p is NULL, or the port has no queues yet; -ENODEV there is no such port; -EBUSY
  *   it is enabled already; -ENOTSUP the port was configured with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, with
- *   which drivers do not tell when a buffer is free, or with RTE_ETH_TX_OFFLOAD_MT_LOCKFREE, or
+ *   which drivers do not tell when a buffer is free, or with RTE_ETH_TX_OFFLOAD_MT_LOCKFREE, or belongs
+ *   to a bonded port, which may send the same mbufs through several, or
  *   this DPDK has no Rx and Tx callbacks, or its mbufs hold no IOVA; -ENOMEM.
  */
 IOVAD_API int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_pool *p);
@@ -126,7 +129,8 @@ IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
 /**
  * Which packets out of reach are copied: those of at most so many bytes. Longer ones are
  * mapped, iovad_map(), until the driver frees them, in which case the device reaches what shares
- * their pages too; where that fails they are copied. iovad_map() may block: see there.
+ * their pages too, in a lazy domain for as long as it says after that; where that fails they are copied, and
+ * memory that cannot be unmapped stays where it is, for good. iovad_map() may block: see there.
  * @param bytes UINT32_MAX, the default: all are copied, since that is cheaper up to sizes that no packet
  *   has (`iovad-perf bounce` measures where that ends; 28 KiB with the software IOMMU). 0: none.
  * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
