@@ -17,7 +17,7 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
 
   release  gcc, everything: unit, EAL, iovad-perf and installation tests
   asan     unit and EAL tests under AddressSanitizer and UBSan
-  tsan     unit and EAL tests under ThreadSanitizer
+  tsan     the same under ThreadSanitizer, but for long ones of one thread
   core     core and backends where DPDK is absent (-Ddpdk=disabled)
   clang    all of it built with clang; unit tests
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
