@@ -54,12 +54,6 @@ std::vector<std::string> arguments_for(test_eal_role role, const std::string &pr
 
 }  // namespace
 
-// Asked by ThreadSanitizer, where it is linked. EAL is not instrumented: its writes through
-// memmove and memset are seen, for one to the table of lcores when a thread registers,
-// and the locks under which it makes them are not.
-extern "C" const char *__tsan_default_suppressions(void);
-extern "C" const char *__tsan_default_suppressions(void) { return "race:librte_eal\n"; }
-
 int test_eal_can_share(void) { return given_arguments() != nullptr; }
 
 int test_eal_start(const char *program, enum test_eal_role role, const char *prefix)
