@@ -63,7 +63,7 @@ namespace {
 bool whole_granules(uint64_t granule, uint64_t iova, uint64_t len, uint64_t &first, uint64_t &bytes)
 {
 	const uint64_t mask = granule - 1;
-	if (len == 0 || iova + (len - 1) < iova)
+	if (len == 0 || iova + (len - 1) < iova || iova + (len - 1) > UINT64_MAX - mask)
 		return false;
 	first = iova & ~mask;
 	bytes = ((iova + len - 1) | mask) + 1 - first;

@@ -87,6 +87,7 @@ int of_domain(const char *command, const char *parameters, rte_tel_data *data)
 struct Bounds {
 	unsigned least, most, otherwise;
 };
+constexpr Bounds kRows = {0, UINT32_MAX, 0}, kSlices = {1, kMostBuckets, 64};
 
 template <void (*tell)(iovad_domain &, unsigned, Answer &), Bounds bounds>
 int of_domain_and_number(const char *command, const char *parameters, rte_tel_data *data)
@@ -111,9 +112,9 @@ void register_telemetry()
 	rte_telemetry_register_cmd("/iovad/list", list, "Names of the domains. Takes no parameters");
 	rte_telemetry_register_cmd("/iovad/info", of_domain<tell_info>, "What a domain is. Parameters: domain");
 	rte_telemetry_register_cmd("/iovad/stats", of_domain<tell_stats>, "Counters. Parameters: domain");
-	rte_telemetry_register_cmd("/iovad/caches", of_domain_and_number<tell_caches, {0, UINT32_MAX, 0}>,
+	rte_telemetry_register_cmd("/iovad/caches", of_domain_and_number<tell_caches, kRows>,
 				   "What caches hold. Parameters: domain, first row");
-	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, {1, kMostBuckets, 64}>,
+	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, kSlices>,
 				   "The window in slices. Parameters: domain, slices (1 to 256)");
 	rte_telemetry_register_cmd("/iovad/bounce", bounce, "Bounce pools' names, or counters. Parameters: none, or a pool");
 	rte_telemetry_register_cmd("/iovad/control", control, "Passes of the control lcore. Takes no parameters");

@@ -17,7 +17,6 @@
 
 #include <map>
 #include <memory>
-#include <ranges>
 
 #include "dma/backend.h"
 #include "dma/soft/fault_log.h"
@@ -120,7 +119,13 @@ private:
 		State state;
 	};
 	using Records = std::map<uint64_t, Record>;  // by iova
-	using Stretch = std::ranges::subrange<Records::iterator>;
+	struct Stretch {
+		Records::iterator first, last;
+
+		Records::iterator begin() const { return first; }
+		Records::iterator end() const { return last; }
+		bool empty() const { return first == last; }
+	};
 
 	explicit SoftIommu(const SoftConfig &config);
 
