@@ -149,7 +149,8 @@ private:
 		if (claims_.empty())
 			return;
 		const auto claim = std::next(claims_.begin(), n % static_cast<long>(claims_.size()));
-		const auto [iova, c] = *claim;
+		const uint64_t iova = claim->first;
+		const auto c = claim->second;
 		claims_.erase(claim);
 		before_put();
 		const Status status =
