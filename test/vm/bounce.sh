@@ -4,6 +4,7 @@
 # of its own in which nothing but a bounce pool and descriptor rings is mapped, send and receive
 # heap memory and a file; checksums are compared from end to end, and the IOMMU refuses nothing. Without the
 # pool it refuses the same traffic. Prints TAP.
+# shellcheck disable=SC2317 # functions that others are told to call
 set -euo pipefail
 
 if [ -n "${IOVAD_VM_OUT:-}" ]; then # in the machine: BUILD
