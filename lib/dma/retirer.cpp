@@ -181,16 +181,16 @@ void Retirer::serve(uint64_t until)
 unsigned Retirer::pass(unsigned lcore)
 {
 	std::lock_guard guard(pass_mutex_);
-	const uint64_t begin = core::now_ns(), patience = queues_.max_age() / 2;
+	const uint64_t begin = core::now_ns(), patience = queues_.max_age() / 4;
 	if (queues_.due(begin))
 		take_all(lcore);
 	const bool scarce = queues_.scarce();
-	// Twice the time that it took last is left for it.
+	// Twice the time that it took of late is left for it.
 	const uint64_t before = begin - (patience - std::min(patience, 2 * work_));
 	if (!scarce && pass_->held.oldest() > before)
 		return 0;
 	const unsigned gone = remove_held(lcore, scarce ? UINT64_MAX : before);
-	work_ = core::now_ns() - begin;
+	work_ = std::max(core::now_ns() - begin, work_ - work_ / 16);
 	return gone;
 }
 

@@ -39,7 +39,7 @@ public:
 	void serve(uint64_t until);
 
 	// One pass, by the control lcore: takes what is in the queues when it comes by, and so is bounded,
-	// and removes what has waited for half of the time that it may, with its neighbours. Returns how
+	// and removes what has waited for a quarter of the time that it may, with its neighbours. Returns how
 	// many mappings are gone.
 	unsigned pass(unsigned lcore);
 	// Until nothing that was put before is deferred.
@@ -83,7 +83,7 @@ private:
 
 	std::mutex pass_mutex_;  // one control pass or drain() at a time
 	std::unique_ptr<Pass> pass_;
-	uint64_t work_ = 0;      // nanoseconds that the last pass took which removed something
+	uint64_t work_ = 0;      // nanoseconds that passes took which removed something: the most of late
 
 	// Owners that help, by the phase in which they began: drain() ends a phase and waits for it.
 	core::SpinLock helpers_lock_;

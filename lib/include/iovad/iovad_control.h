@@ -37,7 +37,7 @@ extern "C" {
 /**
  * One bounded pass over all domains of this process. Any thread; may block.
  * To be called at least every lazy_max_age_us / 4 of the most impatient domain. What was
- * unmapped lazily is held back until it has waited for half of that time, or half of
+ * unmapped lazily is held back until it has waited for as long, or half of
  * lazy_max_bytes is deferred, and then goes with its neighbours. iovad_flush() takes all at once.
  * @return items reclaimed (ranges unmapped, magazines trimmed, chunks of nodes added);
  *   0 also where another pass is running.
