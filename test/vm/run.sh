@@ -186,7 +186,7 @@ qemu_arguments() {
 	[ "$NICS" != virtio ] || iommu+=,device-iotlb=on
 	args="console=ttyS0 quiet panic=-1 oops=panic intel_iommu=on iommu=nopt log_buf_len=4M"
 	# Clocks are not worth measuring, stalls of an emulated CPU no fault of the guest's.
-	args+=" tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
+	args+=" tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1 unknown_nmi_panic"
 	args+=" random.trust_cpu=on mitigations=off init_on_alloc=0 nokaslr audit=0 apparmor=0 rcupdate.rcu_expedited=1"
 	args+=" hugepagesz=2M hugepages=$HUGEPAGES cryptomgr.notests $KERNEL_ARGS"
 	read -ra QEMU <<<"$(vm_accel_arguments)"
@@ -194,7 +194,8 @@ qemu_arguments() {
 	QEMU+=(-nodefaults -no-user-config -display none -no-reboot -name iovad-vm
 		-m "$MEMORY" -smp "$CPUS" -machine q35,kernel-irqchip=split -device "$iommu"
 		-kernel "$VM_KERNEL" -initrd "$VM_INITRAMFS" -append "$args"
-		-chardev "file,id=console,path=$(q "$OUT/console.log")" -serial chardev:console)
+		-chardev "file,id=console,path=$(q "$OUT/console.log")" -serial chardev:console
+		-monitor "unix:$(q "$RUN/monitor"),server=on,wait=off")
 	# First those with an address of their own: the others take what is free.
 	nic_arguments
 	if [ -n "$KERNEL_DISK" ]; then
@@ -221,18 +222,36 @@ qemu_arguments() {
 # Where nobody wants the output any more, the machine must still get rid of it.
 copy() { { cat || cat >/dev/null; } <"$1" 2>/dev/null; }
 
+# question_later: a machine that outlives its time is asked what its processors do, and then
+# interrupted, on which its kernel says where it is and ends. No answer: it is QEMU that hangs.
+question_later() {
+	sleep $((TIMEOUT + GRACE))
+	: >"$RUN/hung"
+	timeout 5 python3 - "$RUN/monitor" <<-'END' | grep -a 'CPU#\|RIP=' >"$RUN/processors.log"
+		import socket, sys
+		monitor = socket.socket(socket.AF_UNIX)
+		monitor.connect(sys.argv[1])
+		monitor.sendall(b"info registers -a\ninfo cpus\nnmi\n")
+		while text := monitor.recv(65536):
+		    print(text.decode(errors="replace"), end="", flush=True)
+	END
+}
+
 # Held open at this end too, so that neither side waits for the other to come; closed
 # after the machine, which ends the copies.
 run_machine() {
-	local out err copies=() status=0
+	local out err copies=() questioner status=0
 	mkfifo "$RUN/stdout" "$RUN/stderr"
 	exec {out}<>"$RUN/stdout" {err}<>"$RUN/stderr"
 	copy "$RUN/stdout" {out}>&- {err}>&- &
 	copies+=($!)
 	copy "$RUN/stderr" {out}>&- {err}>&- >&2 &
 	copies+=($!)
-	guarded timeout -k 5 $((TIMEOUT + GRACE)) qemu-system-x86_64 "${QEMU[@]}" \
+	question_later {out}>&- {err}>&- >/dev/null 2>&1 &
+	questioner=$!
+	guarded timeout -k 5 $((TIMEOUT + GRACE + 10)) qemu-system-x86_64 "${QEMU[@]}" \
 		{out}>&- {err}>&- >"$RUN/qemu.log" 2>&1 || status=$?
+	pkill -P "$questioner" || true
 	exec {out}>&- {err}>&-
 	wait "${copies[@]}" || true
 	return "$status"
@@ -255,7 +274,7 @@ tail_of() {
 	say "---"
 }
 
-# conclude QEMU-STATUS SECONDS: end as the command did, or say why there is no such status.
+# conclude QEMU-STATUS: end as the command did, or say why there is no such status.
 conclude() {
 	local log
 	if [ -f "$RUN/ctl/timed-out" ]; then
@@ -268,8 +287,9 @@ conclude() {
 		tail_of "$RUN/qemu.log" "what QEMU said" 10
 	} >&2
 	log=$OUT/console.log
-	if [ -z "$SHELL_MODE" ] && [ "$2" -ge $((TIMEOUT + GRACE)) ]; then
-		say "iovad-vm: timeout: the machine hung; QEMU was killed after $((TIMEOUT + GRACE)) s." >&2
+	if [ -f "$RUN/hung" ]; then
+		tail_of "$RUN/processors.log" "what its processors were at" 200 >&2
+		say "iovad-vm: timeout: the machine hung, and was ended after $((TIMEOUT + GRACE)) s." >&2
 		exit 124
 	fi
 	[ "$1" -eq 0 ] || die "QEMU ended with status $1 before the command did." "What it said is above."
@@ -288,7 +308,7 @@ main() {
 	start=$SECONDS
 	if [ -n "$SHELL_MODE" ]; then run_shell || status=$?; else run_machine || status=$?; fi
 	note "the machine ran for $((SECONDS - start)) s"
-	conclude "$status" $((SECONDS - start))
+	conclude "$status"
 }
 
 main "$@"
