@@ -129,7 +129,7 @@ sanitized() {
 	local section=$1 dir=$2 wrapper
 	shift 2
 	wrapper=$(sanitizer_wrapper)
-	build "$section" "$dir" "${FULL[@]}" -Doptimization=1 -Dbenchmarks=disabled "$@" || return 0
+	build "$section" "$dir" "${FULL[@]}" -Doptimization=1 -Dbenchmarks=disabled -Dexamples=disabled "$@" || return 0
 	meson_tests "$section" "$dir" --timeout-multiplier 6 ${wrapper:+"$wrapper"} \
 		--no-suite install --no-suite cli --no-suite examples
 }
@@ -148,7 +148,8 @@ section_asan() {
 	[ -z "$arguments" ] || export IOVAD_TEST_EAL_ARGS=$arguments
 }
 
-section_tsan() { sanitized tsan "$REPO/build-tsan" -Db_sanitize=thread; }
+# Without the programs: oneTBB is not instrumented either.
+section_tsan() { sanitized tsan "$REPO/build-tsan" -Db_sanitize=thread -Dapps=disabled; }
 
 section_core() {
 	build core "$REPO/build-core" -Dtests=true -Dwerror=true -Ddpdk=disabled -Dapps=disabled \
