@@ -112,7 +112,7 @@ void MappingTable::describe(MappingRecord *r, const Mapping &m)
 	r->iova.store(m.iova, std::memory_order_release);
 	r->va.store(m.va, std::memory_order_release);
 	r->len.store(m.len, std::memory_order_release);
-	r->dir.store(m.dir, std::memory_order_release);
+	r->dir.store(static_cast<uint8_t>(m.dir), std::memory_order_release);
 }
 
 void MappingTable::add(MappingRecord *r, const Mapping &m)
@@ -155,13 +155,29 @@ bool MappingTable::index_va(MappingRecord *r, PageIndex::Entry goes)
 	});
 }
 
+// Some page leads to it.
+bool MappingTable::is_indexed(const MappingRecord &r) const
+{
+	const Mapping m = r.mapping();
+	const PageIndex::Entry e = entry(&r);
+	for (Pfn page = first_page(m.va), end = page + (m.len >> shift_); page < end; ++page) {
+		if (by_va_.find(page) == e)
+			return true;
+	}
+	return false;
+}
+
 void MappingTable::shadow(MappingRecord *r)
 {
 	MappingRecord *&head = bucket_of(*r);
 	r->shadowed = true;
+	r->before = 0;
 	r->next = head;
+	if (head)
+		head->before = place_of(r);
 	head = r;
 	++shadowed_;
+	shadowed_regions_ += r->region;
 }
 
 // Those it shadowed take its place, before it goes, so that lookups always find one of
@@ -171,12 +187,15 @@ void MappingTable::remove(MappingRecord *r)
 	const Mapping m = r->mapping();
 	const Pfn iova = first_page(m.iova), va = first_page(m.va), pages = m.len >> shift_;
 	r->mapped = false;
+	// Mostly what is older goes first, and has long made way.
+	const bool indexed = !r->shadowed || is_indexed(*r);
 	if (r->shadowed)
 		unlink(r);
-	for_each_shadowed(m.va, m.len, [&](MappingRecord *other) {
-		reveal(other, entry(r));
-		return false;
-	});
+	if (indexed)
+		for_each_shadowed(m.va, m.len, [&](MappingRecord *other) {
+			reveal(other, entry(r));
+			return false;
+		});
 	by_iova_.clear(iova, iova + pages, entry(r));
 	by_va_.clear(va, va + pages, entry(r));
 	r->generation.store(r->generation.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -284,26 +303,34 @@ MappingRecord *MappingTable::shareable(uint64_t va, uint64_t len, uint32_t dir, 
 			return &records_[number(e)];
 	}
 	MappingRecord *found = nullptr;
-	for_each_shadowed(va, len, [&](MappingRecord *r) { return fits(*r) && (found = r); });
+	if (!newest_first_ || shadowed_regions_ != 0)
+		for_each_shadowed(va, len, [&](MappingRecord *r) { return fits(*r) && (found = r); });
 	return found;
+}
+
+unsigned MappingTable::level_of(const Mapping &m)
+{
+	unsigned level = 0;
+	while (level < kLevels && m.len > uint64_t{1} << kBucketShifts[level])
+		++level;
+	return level;
 }
 
 MappingRecord *&MappingTable::bucket_of(const MappingRecord &r)
 {
 	const Mapping m = r.mapping();
-	if (m.len > uint64_t{1} << kBucketShift)
-		return large_;
-	return buckets_[m.va >> kBucketShift & (kBuckets - 1)];
+	const unsigned level = level_of(m);
+	return level < kLevels ? buckets_[level][m.va >> kBucketShifts[level] & (kBuckets - 1)] : large_;
 }
 
 void MappingTable::unlink(MappingRecord *r)
 {
-	MappingRecord **link = &bucket_of(*r);
-	while (*link != r)
-		link = &(*link)->next;
-	*link = r->next;
+	(r->before != 0 ? records_[r->before - 1].next : bucket_of(*r)) = r->next;
+	if (r->next)
+		r->next->before = r->before;
 	r->shadowed = false;
 	--shadowed_;
+	shadowed_regions_ -= r->region;
 }
 
 // Shadowed records that overlap [va, va + len). One in a bucket is no longer than the
@@ -322,11 +349,13 @@ template <class Visit> void MappingTable::for_each_shadowed(uint64_t va, uint64_
 		}
 		return false;
 	};
-	const uint64_t first = va >> kBucketShift, last = (va + len - 1) >> kBucketShift;
-	const uint64_t count = std::min<uint64_t>(last - first + 2, kBuckets);
-	for (uint64_t i = 0; i < count; ++i) {
-		if (walk(buckets_[(last - i) & (kBuckets - 1)]))
-			return;
+	for (unsigned level = 0; level < kLevels; ++level) {
+		const uint64_t first = va >> kBucketShifts[level], last = (va + len - 1) >> kBucketShifts[level];
+		const uint64_t count = std::min<uint64_t>(last - first + 2, kBuckets);
+		for (uint64_t i = 0; i < count; ++i) {
+			if (walk(buckets_[level][(last - i) & (kBuckets - 1)]))
+				return;
+		}
 	}
 	walk(large_);
 }
@@ -410,25 +439,27 @@ const char *MappingTable::check_indexes(const Census &c) const
 	return nullptr;
 }
 
-const char *MappingTable::check_shadows() const
+const char *MappingTable::check_shadows()
 {
-	uint32_t found = 0;
-	const auto walk = [&](const MappingRecord *head, auto belongs) {
-		for (const MappingRecord *r = head; r && found <= shadowed_; r = r->next) {
-			const Mapping m = r->mapping();
-			if (!r->mapped || !r->shadowed || !belongs(m))
+	uint32_t found = 0, regions = 0;
+	const auto walk = [&](MappingRecord *const &head) {
+		uint32_t before = 0;
+		for (MappingRecord *r = head; r && found <= shadowed_; r = r->next) {
+			if (!r->mapped || !r->shadowed || &bucket_of(*r) != &head || r->before != before)
 				return false;
+			before = place_of(r);
 			++found;
+			regions += r->region;
 		}
 		return true;
 	};
-	constexpr uint64_t kLongest = uint64_t{1} << kBucketShift;
-	bool good = walk(large_, [](const Mapping &m) { return m.len > kLongest; });
-	for (unsigned i = 0; i < kBuckets; ++i)
-		good &= walk(buckets_[i], [i](const Mapping &m) {
-			return m.len <= kLongest && (m.va >> kBucketShift & (kBuckets - 1)) == i;
-		});
-	return good && found == shadowed_ ? nullptr : "the shadowed mappings are not where they belong";
+	bool good = walk(large_);
+	for (const auto &level : buckets_) {
+		for (MappingRecord *const &head : level)
+			good &= walk(head);
+	}
+	return good && found == shadowed_ && regions == shadowed_regions_ ? nullptr
+									   : "the shadowed mappings are not where they belong";
 }
 
 bool MappingTable::verify(FILE *why, AddressSpace &space)

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 
 #include "core/address_space.h"
 #include "core/geometry.h"
@@ -44,8 +45,9 @@ struct Mapping {
 struct alignas(64) MappingRecord {
 	// Read without the lock.
 	std::atomic<uint64_t> iova, va, len;
-	std::atomic<uint32_t> dir, generation;
+	std::atomic<uint32_t> generation;
 	// With the lock.
+	uint32_t before;   // in a bucket: the number of the record before it, and one; 0: it is the first
 	uint32_t padding;  // granules allocated below iova, for the sake of its alignment
 	uint32_t whole;    // times all its granules were mapped and not yet unmapped
 	uint32_t part;     // the same for some of its granules
@@ -55,9 +57,10 @@ struct alignas(64) MappingRecord {
 	};
 	MappingRecord *next;  // in the free list or a bucket; its user's between remove() and give_back()
 	uint32_t number;      // of those that were added
-	bool region : 1;      // stays mapped until it is removed as a region
+	bool region : 1;      // stays mapped until it is removed as a region; said before add()
 	bool pending : 1, mapped : 1, shadowed : 1;  // MappingTable's; mapped: between add() and remove()
 	uint8_t tries;        // in quarantine: failed ones
+	std::atomic<uint8_t> dir;  // read without the lock
 	// Its user's, without the lock, so not beside the bits above.
 	bool installed : 1;   // by somebody else, who also removes the translation
 	bool cached : 1;      // the address came from Domain::alloc()
@@ -153,7 +156,9 @@ public:
 
 private:
 	static constexpr unsigned kPageShift = 12;  // what owners of memory give back at least
-	static constexpr unsigned kBuckets = 256, kBucketShift = 21;
+	static constexpr unsigned kBuckets = 1024;
+	static constexpr unsigned kBucketShifts[] = {13, 21};
+	static constexpr unsigned kLevels = std::size(kBucketShifts);
 	static constexpr uint32_t kTablesAhead = 4;
 
 	// An index's entry: generation << 32 | (record + 1) << 1.
@@ -170,6 +175,7 @@ private:
 	uint32_t *uses_of(uint64_t iova, uint64_t bytes, MappingRecord *&record);
 	Pfn first_page(uint64_t address) const { return address >> shift_; }
 	bool index_va(MappingRecord *r, PageIndex::Entry goes = 0);
+	bool is_indexed(const MappingRecord &r) const;
 	bool makes_way(const MappingRecord &old, const MappingRecord &r) const;
 	void reveal(MappingRecord *shadowed, PageIndex::Entry goes);
 	void reveal_all();
@@ -177,9 +183,11 @@ private:
 	struct Census;
 	const char *count_records(Census &census) const;
 	const char *check_indexes(const Census &census) const;
-	const char *check_shadows() const;
+	const char *check_shadows();
 	const char *check_shadowed(const MappingRecord &r) const;
+	static unsigned level_of(const Mapping &m);
 	MappingRecord *&bucket_of(const MappingRecord &r);
+	uint32_t place_of(const MappingRecord *r) const { return static_cast<uint32_t>(r - records_) + 1; }
 	void unlink(MappingRecord *r);
 	template <class Visit> void for_each_shadowed(uint64_t va, uint64_t len, Visit visit);
 
@@ -192,12 +200,14 @@ private:
 	MappingRecord *free_;
 	uint32_t live_;
 	uint32_t pending_;            // taken, neither added nor given back
-	uint32_t shadowed_;           // how many records are
+	uint32_t shadowed_, shadowed_regions_;  // how many records are, and of them regions
 	uint32_t added_;              // ever
 	bool starved_;                // one of them lacks tables
 	bool newest_first_;
-	MappingRecord *buckets_[kBuckets];  // shadowed records up to 1 << kBucketShift bytes, by first byte
-	MappingRecord *large_;              // the longer ones
+	// Shadowed records by first byte: for each level those that are no longer than its buckets, 1 <<
+	// kBucketShifts[level] bytes, but than those of the level before. And the longer ones.
+	MappingRecord *buckets_[kLevels][kBuckets];
+	MappingRecord *large_;
 };
 
 }  // namespace iovad::core

@@ -59,15 +59,15 @@ Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit
 
 namespace {
 
-// Whole granules; false: there is no such memory.
+// Whole granules; false: there is no such range. What ends with the last address has an end of 0.
 bool whole_granules(uint64_t granule, uint64_t iova, uint64_t len, uint64_t &first, uint64_t &bytes)
 {
 	const uint64_t mask = granule - 1;
-	if (len == 0 || iova + (len - 1) < iova || iova + (len - 1) > UINT64_MAX - mask)
+	if (len == 0 || iova + (len - 1) < iova)
 		return false;
 	first = iova & ~mask;
 	bytes = ((iova + len - 1) | mask) + 1 - first;
-	return true;
+	return bytes != 0;
 }
 
 }  // namespace
@@ -187,8 +187,8 @@ Outcome Mapper::end_region(MappingRecord *record)
 	LockGuard records(table_.lock());
 	if (record->whole != 0 || record->part != 0)
 		return outcome(Status::busy);
-	record->region = false;
 	table_.remove(record);
+	record->region = false;
 	return {};
 }
 

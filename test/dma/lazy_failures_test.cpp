@@ -153,9 +153,10 @@ TEST(LazyBadUnmaps, WhatIsNoRangeIsRefusedAtOnce)
 {
 	LazyRig rig;
 	for (const auto &[iova, len] : std::initializer_list<std::pair<uint64_t, uint64_t>>{
-		     {k4K, 0}, {~uint64_t{0}, 2}, {k4K, ~uint64_t{0} - k4K + 1}, {~uint64_t{0} - k4K, 2 * k4K}})
+		     {k4K, 0}, {~uint64_t{0}, 2}, {k4K, ~uint64_t{0} - k4K + 2}, {~uint64_t{0} - k4K, 2 * k4K}})
 		EXPECT_EQ(Status::invalid, rig.unmap_lazy(iova, len)) << iova << ' ' << len;
 	EXPECT_EQ(Status::not_found, rig.unmap_lazy(k4K, k1G)) << "no entry can say it";
+	EXPECT_EQ(Status::not_found, rig.unmap_lazy(k4K, ~uint64_t{0} - k4K + 1)) << "to the last of all addresses";
 	EXPECT_EQ(0u, rig.deferred());
 	EXPECT_EQ(0u, rig.queues.counters.bad_unmaps);
 	rig.expect_nothing_left();

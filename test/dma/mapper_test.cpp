@@ -75,7 +75,9 @@ TEST_F(MapperTest, BadInputIsRefusedAndChangesNothing)
 	EXPECT_EQ(77u, iova);
 	EXPECT_EQ(Status::invalid, rig.unmap(k4K, 0));
 	EXPECT_EQ(Status::invalid, rig.unmap(~uint64_t{0}, 2));
-	EXPECT_EQ(Status::invalid, rig.unmap(k4K, ~uint64_t{0} - k4K + 1));
+	EXPECT_EQ(Status::invalid, rig.unmap(k4K, ~uint64_t{0} - k4K + 2));
+	EXPECT_EQ(Status::not_found, rig.unmap(k4K, ~uint64_t{0} - k4K + 1)) << "to the last of all addresses";
+	EXPECT_EQ(Status::not_found, rig.unmap(~uint64_t{0} - k4K + 1, k4K));
 	EXPECT_EQ(Status::not_found, rig.unmap(k4K, 1));
 	EXPECT_EQ(Status::not_found, rig.unmap(0, 1));
 	EXPECT_EQ(Status::not_found, rig.unmap(uint64_t{1} << 50, k4K));

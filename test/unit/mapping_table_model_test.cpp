@@ -49,8 +49,8 @@ private:
 		// Own addresses for each; now and then close together.
 		const uint64_t iova = (number + 1) * kPages * kPage + random.below(3) * kPage;
 		pages = std::min(pages, kPages - 3);
-		MappingRecord *r = t.add(iova, kVa + first * kPage, pages * kPage, 1 + static_cast<uint32_t>(random.below(3)));
-		r->region = random.below(2) != 0;
+		const auto dir = 1 + static_cast<uint32_t>(random.below(3));
+		MappingRecord *r = t.add(iova, kVa + first * kPage, pages * kPage, dir, random.below(2) != 0);
 		live.emplace(iova, r);
 	}
 	void remove()

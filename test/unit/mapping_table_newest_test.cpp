@@ -123,7 +123,7 @@ TEST(MappingTableNewestLate, FromTheFirstDeferredOneOn)
 
 TEST(MappingTableNewestModel, AgreesWithAList)
 {
-	constexpr uint64_t kPages = 1300;  // three buckets
+	constexpr uint64_t kPages = 1300;  // three of the larger buckets
 	struct Buffer {
 		MappingRecord *record;
 		uint64_t number, first, end;

@@ -231,9 +231,8 @@ TEST_F(MappingTableTest, SharesTheSamePagesForTheSameUseOnly)
 
 TEST_F(MappingTableTest, SharesWhatARegionHoldsAllowsAndReachesNoHigher)
 {
-	MappingRecord *r = t.add(0x100000, kVa, 4 * kPage, 1);
+	MappingRecord *r = t.add(0x100000, kVa, 4 * kPage, 1, true);
 	LockGuard guard(t.table.lock());
-	r->region = true;
 	EXPECT_EQ(r, t.table.shareable(kVa, 4 * kPage, 1, ~uint64_t{0}));
 	EXPECT_EQ(r, t.table.shareable(kVa + 3 * kPage, kPage, 1, ~uint64_t{0}));
 	EXPECT_EQ(nullptr, t.table.shareable(kVa + 3 * kPage, 2 * kPage, 1, ~uint64_t{0}));
@@ -250,10 +249,9 @@ TEST_F(MappingTableTest, SharesWhatARegionHoldsAllowsAndReachesNoHigher)
 
 TEST_F(MappingTableTest, SharesShadowedOnesToo)
 {
-	MappingRecord *read = t.add(0x100000, kVa, 4 * kPage, 1), *write = t.add(0x200000, kVa, 4 * kPage, 2);
-	MappingRecord *low = t.add(0x10000, kVa, 2 * kPage, 3);
+	MappingRecord *read = t.add(0x100000, kVa, 4 * kPage, 1, true), *write = t.add(0x200000, kVa, 4 * kPage, 2, true);
+	MappingRecord *low = t.add_region(0x10000, kVa, 2 * kPage);
 	t.table.lock().lock();
-	read->region = write->region = low->region = true;
 	EXPECT_EQ(read, t.table.shareable(kVa, kPage, 1, ~uint64_t{0}));
 	EXPECT_EQ(write, t.table.shareable(kVa, 3 * kPage, 2, ~uint64_t{0}));
 	EXPECT_EQ(low, t.table.shareable(kVa, kPage, 3, ~uint64_t{0}));
