@@ -120,8 +120,8 @@ int iovad_free_other(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 	return d->core.try_free(rte_lcore_id(), iova, len) ? 0 : free_one_slow(d, iova, len);
 }
 
-int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
-		     unsigned int n)
+int iovad_alloc_bulk_other(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
+			   unsigned int n)
 {
 	if (!d || !iovas) [[unlikely]]
 		return d && n == 0 ? 0 : -EINVAL;
@@ -130,7 +130,7 @@ int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_i
 		       : alloc_slow(d, len, limit, iovas, n);
 }
 
-int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len, unsigned int n)
+int iovad_free_bulk_other(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len, unsigned int n)
 {
 	if (!d || !iovas) [[unlikely]]
 		return d && n == 0 ? 0 : -EINVAL;

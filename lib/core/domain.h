@@ -109,7 +109,9 @@ public:
 		if (!find_class(len, klass) || n == 0) [[unlikely]]
 			return false;
 		const Bin bin = Bin::at(klass, iovas[0] >= hot_.border);
-		return are_blocks(bin, iovas, n) && cache_of(lcore)->put_bulk(bin, iovas, n);
+		const uint64_t mask = blocks_[bin.klass()].mask;
+		return cache_of(lcore)->put_bulk(bin, iovas, n, mask, hot_.zone_first[bin.zone()],
+						 hot_.zone_last[bin.zone()] - mask);
 	}
 
 	// Bytes. See iovad.h for what each does.
@@ -188,23 +190,6 @@ private:
 	{
 		return *reinterpret_cast<const Blocks *>(reinterpret_cast<const std::byte *>(blocks_) +
 							 class_offset);
-	}
-
-	// All are blocks of this bin. Each lies between what all have in common and what any
-	// has, which two instructions per vector find; where that says nothing, one by one.
-	bool are_blocks(Bin bin, const uint64_t *iovas, unsigned n) const
-	{
-		const uint64_t mask = blocks_[bin.klass()].mask, first = hot_.zone_first[bin.zone()];
-		const uint64_t last = hot_.zone_last[bin.zone()] - mask;
-		uint64_t common = ~uint64_t{0}, any = 0;
-		for (unsigned i = 0; i < n; ++i) {
-			common &= iovas[i];
-			any |= iovas[i];
-		}
-		if ((any & mask) != 0)
-			return false;
-		return (common >= first && any <= last) ||
-		       std::all_of(iovas, iovas + n, [=](uint64_t iova) { return iova - first <= last - first; });
 	}
 
 	LcoreCache *cache_of(unsigned lcore) const { return LcoreCache::of(iovad_hot_cache_of(&hot_, lcore)); }

@@ -298,10 +298,14 @@ IOVAD_API int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain
  */
 IOVAD_API int iovad_dump(struct iovad_domain *d, FILE *out);
 
-/* The rest of iovad_alloc() and iovad_free(); not to be called otherwise. */
+/* The rest of iovad_alloc(), iovad_free() and their bulk forms; not to be called otherwise. */
 IOVAD_HOT_API int iovad_alloc_other(struct iovad_domain *d, uint64_t len, uint64_t limit,
 				    rte_iova_t *iova);
 IOVAD_HOT_API int iovad_free_other(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
+IOVAD_HOT_API int iovad_alloc_bulk_other(struct iovad_domain *d, uint64_t len, uint64_t limit,
+					 rte_iova_t *iovas, unsigned int n);
+IOVAD_HOT_API int iovad_free_bulk_other(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len,
+					unsigned int n);
 
 #ifdef __cplusplus
 #define IOVAD_HOT_OF(d) (reinterpret_cast<const struct iovad_hot_domain *>(d))
@@ -323,6 +327,22 @@ IOVAD_INLINE int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t le
 	if (d && iovad_hot_free(IOVAD_HOT_OF(d), RTE_PER_LCORE(_lcore_id), iova, len))
 		return 0;
 	return iovad_free_other(d, iova, len);
+}
+
+IOVAD_INLINE int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t *iovas,
+				  unsigned int n)
+{
+	if (d && iovas &&
+	    iovad_hot_alloc_bulk(IOVAD_HOT_OF(d), RTE_PER_LCORE(_lcore_id), len, limit, iovas, n))
+		return 0;
+	return iovad_alloc_bulk_other(d, len, limit, iovas, n);
+}
+
+IOVAD_INLINE int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iovas, uint64_t len, unsigned int n)
+{
+	if (d && iovas && iovad_hot_free_bulk(IOVAD_HOT_OF(d), RTE_PER_LCORE(_lcore_id), iovas, len, n))
+		return 0;
+	return iovad_free_bulk_other(d, iovas, len, n);
 }
 
 #ifdef __cplusplus

@@ -2,7 +2,7 @@
  * Copyright (c) 2026, the iovad authors
  *
  * The hot paths, to be inlined into the caller: of iovad_alloc() and iovad_free(),
- * one granule, from and to the magazine that the caller's lcore has loaded; of
+ * one granule or many of one, from and to the magazine that the caller's lcore has loaded; of
  * iovad_unmap(), into the queue of what the lcore has unmapped lazily. iovad.h
  * includes it. It is private: nothing here is for users, and all of it
  * may change with any version. It knows no DPDK.
@@ -161,6 +161,98 @@ IOVAD_HOT_INLINE bool iovad_hot_put(struct iovad_hot_cache *c, const struct iova
 	return true;
 }
 
+/* As many addresses as are moved at once. Wider vectors than the program is compiled for would be
+ * taken apart through the stack. */
+#if defined(__AVX__)
+typedef uint64_t iovad_hot_some __attribute__((vector_size(32), aligned(8), may_alias));
+#else
+typedef uint64_t iovad_hot_some __attribute__((vector_size(16), aligned(8), may_alias));
+#endif
+#define IOVAD_HOT_SOME (sizeof(iovad_hot_some) / sizeof(uint64_t))
+
+#define IOVAD_HOT_FEW 8 /* by unrolled loops */
+
+/* The empty statement keeps the compiler from making a call of it, which is slower. */
+IOVAD_HOT_INLINE void iovad_hot_copy(uint64_t *to, const uint64_t *from, uint32_t n)
+{
+	for (; n >= IOVAD_HOT_FEW; n -= IOVAD_HOT_FEW, to += IOVAD_HOT_FEW, from += IOVAD_HOT_FEW) {
+		for (uint32_t i = 0; i < IOVAD_HOT_FEW; i += IOVAD_HOT_SOME)
+			*(iovad_hot_some *)(to + i) = *(const iovad_hot_some *)(from + i);
+		__asm__ volatile("");
+	}
+	for (; n != 0; n--)
+		*to++ = *from++;
+}
+
+/* The same, and what all have in common and what any has. */
+IOVAD_HOT_INLINE void iovad_hot_copy_seen(uint64_t *to, const uint64_t *from, uint32_t n, uint64_t *common,
+					  uint64_t *any)
+{
+	iovad_hot_some all = ~(iovad_hot_some){0}, one = {0};
+
+	for (; n >= IOVAD_HOT_FEW; n -= IOVAD_HOT_FEW, to += IOVAD_HOT_FEW, from += IOVAD_HOT_FEW) {
+		for (uint32_t i = 0; i < IOVAD_HOT_FEW; i += IOVAD_HOT_SOME) {
+			const iovad_hot_some some = *(const iovad_hot_some *)(from + i);
+
+			all &= some;
+			one |= some;
+			*(iovad_hot_some *)(to + i) = some;
+		}
+		__asm__ volatile("");
+	}
+	*common = all[0];
+	*any = one[0];
+	for (uint32_t i = 1; i < IOVAD_HOT_SOME; i++) {
+		*common &= all[i];
+		*any |= one[i];
+	}
+	for (; n != 0; n--) {
+		*common &= *from;
+		*any |= *from;
+		*to++ = *from++;
+	}
+}
+
+/* n at once. False: the magazine has fewer, or a reclaimer has it. */
+IOVAD_HOT_INLINE bool iovad_hot_get_bulk(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
+					 uint64_t *addresses, uint32_t n)
+{
+	const uint64_t inside = iovad_hot_enter(c);
+	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
+	const uint32_t held = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
+
+	if (IOVAD_HOT_UNLIKELY(n > held)) {
+		iovad_hot_leave(c, inside, 0);
+		return false;
+	}
+	iovad_hot_copy(addresses, m->address + (held - n), n);
+	__atomic_store_n(&m->n, held - n, __ATOMIC_RELAXED);
+	iovad_hot_leave(c, inside, n);
+	return true;
+}
+
+/* n at once, multiples of mask + 1 from first to last. False: the magazine has too little room, a
+ * reclaimer has it, or they are not, or not seen to be without a look at each. */
+IOVAD_HOT_INLINE bool iovad_hot_put_bulk(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
+					 const uint64_t *addresses, uint32_t n, uint64_t mask, uint64_t first,
+					 uint64_t last)
+{
+	const uint64_t inside = iovad_hot_enter(c);
+	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
+	const uint32_t held = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
+	bool good = n <= m->capacity - held;
+	uint64_t common, any;
+
+	if (__builtin_expect(good, 1)) {
+		/* Above what it holds nobody looks, so it may be written before it is judged. */
+		iovad_hot_copy_seen(m->address + held, addresses, n, &common, &any);
+		good = (any & mask) == 0 && common >= first && any <= last;
+		__atomic_store_n(&m->n, held + (good ? n : 0), __ATOMIC_RELAXED);
+	}
+	iovad_hot_leave(c, inside, 0);
+	return good;
+}
+
 IOVAD_HOT_INLINE struct iovad_hot_cache *iovad_hot_cache_of(const struct iovad_hot_domain *d,
 							    uint32_t lcore)
 {
@@ -193,6 +285,30 @@ IOVAD_HOT_INLINE bool iovad_hot_free(const struct iovad_hot_domain *d, uint32_t 
 		return false;
 	c = iovad_hot_cache_of(d, lcore);
 	return iovad_hot_put(c, &c->pair[IOVAD_HOT_COMMON], iova);
+}
+
+/* n of one granule each. */
+IOVAD_HOT_INLINE bool iovad_hot_alloc_bulk(const struct iovad_hot_domain *d, uint32_t lcore, uint64_t len,
+					   uint64_t limit, uint64_t *iovas, uint32_t n)
+{
+	struct iovad_hot_cache *c;
+
+	if (IOVAD_HOT_UNLIKELY(len != d->common_len || limit < d->zone_last[1]))
+		return false;
+	c = iovad_hot_cache_of(d, lcore);
+	return iovad_hot_get_bulk(c, &c->pair[IOVAD_HOT_COMMON], iovas, n);
+}
+
+IOVAD_HOT_INLINE bool iovad_hot_free_bulk(const struct iovad_hot_domain *d, uint32_t lcore,
+					  const uint64_t *iovas, uint64_t len, uint32_t n)
+{
+	const uint64_t first = d->zone_first[1];
+	struct iovad_hot_cache *c;
+
+	if (IOVAD_HOT_UNLIKELY(len != d->common_len))
+		return false;
+	c = iovad_hot_cache_of(d, lcore);
+	return iovad_hot_put_bulk(c, &c->pair[IOVAD_HOT_COMMON], iovas, n, len - 1, first, first + d->common_span);
 }
 
 /* Lazily. False: nothing happened; iovad_unmap_other() it is. */
