@@ -9,11 +9,14 @@
 //   <len>:cold   as burst, of buffers that are 64 MiB together
 //   <len>:mixed  as <len>, but another length every time, up to that: padding is made zero
 // Contestants: bounce (IOVAD_BIDIRECTIONAL), and memcpy both ways, between the buffers and as much memory. to: bounce with
-// IOVAD_TO_DEVICE. lcores: bounce on two lcores, each of which has buffers of its own.
+// IOVAD_TO_DEVICE. lcores: bounce on two lcores, each of which has buffers of its own. mapped, of <len> only: the buffer
+// itself, mapped strictly through the software IOMMU.
 #include "bench_main.h"
 #include "stopwatch.h"
 
 #include "core/bounce/bounce_slots.h"
+#include "dma/mapper.h"
+#include "dma/soft/soft_iommu.h"
 
 #include <benchmark/benchmark.h>
 
@@ -85,6 +88,45 @@ public:
 	BounceSlots slots;
 };
 
+// A domain that maps.
+class Mapped {
+public:
+	static dma::Mapper &mapper()
+	{
+		static Mapped mapped;
+		return mapped.mapper_;
+	}
+
+private:
+	static constexpr unsigned kRecords = 64;
+
+	Mapped()
+		: domain_(DomainState::format(state_.begin(), config()), 1),
+		  mapper_(domain_, *MappingTable::format(table_.begin(), kRecords, domain_.geometry()),
+			  *RetireQueues::format(queues_.begin(), 0, 1), dma::Mapper::Policy::strict, backend(),
+			  [this](unsigned n) { return index_.emplace_back(std::make_unique<PageIndex::Table[]>(n)).get(); })
+	{
+		if (!mapper_.refresh().ok())
+			throw std::runtime_error("refresh failed");
+	}
+	static DomainConfig config()
+	{
+		return {Geometry::of(4096, 4096, (std::uint64_t{1} << 40) - 1), kRecords, 4, 512, 12, asymmetric_fence::enable()};
+	}
+	static std::unique_ptr<dma::Backend> backend()
+	{
+		std::unique_ptr<dma::SoftIommu> soft;
+		if (!dma::SoftIommu::create({}, soft).ok())
+			throw std::runtime_error("no software IOMMU");
+		return soft;
+	}
+
+	Memory state_{DomainState::bytes(config())}, table_{MappingTable::bytes(kRecords)}, queues_{RetireQueues::bytes(0)};
+	std::vector<std::unique_ptr<PageIndex::Table[]>> index_;
+	Domain domain_;
+	dma::Mapper mapper_;
+};
+
 // Where the slots would be, for plain copies.
 std::byte *target()
 {
@@ -146,6 +188,23 @@ struct Bounce {
 	void end(unsigned lcore, std::byte *, std::uint64_t len, std::uint64_t iova) const
 	{
 		if (slots.unmap(lcore, iova, len, dir, 0) != BounceStatus::ok) [[unlikely]]
+			std::abort();
+	}
+};
+
+struct Mapping {
+	dma::Mapper &mapper;
+
+	std::uint64_t begin(unsigned lcore, std::byte *va, std::uint64_t len, std::uint64_t) const
+	{
+		std::uint64_t iova = 0;
+		if (!mapper.map(lcore, va, len, ~std::uint64_t{0}, dma::kBidirectional, iova).ok()) [[unlikely]]
+			std::abort();
+		return iova;
+	}
+	void end(unsigned lcore, std::byte *, std::uint64_t len, std::uint64_t iova) const
+	{
+		if (!mapper.unmap(lcore, iova, len).ok()) [[unlikely]]
 			std::abort();
 	}
 };
@@ -217,6 +276,7 @@ void run()
 {
 	// Not while something is timed.
 	BounceSlots &slots = Pool::instance().slots;
+	dma::Mapper &mapper = Mapped::mapper();
 	std::byte *to = target();
 	benchmark::RegisterBenchmark("pair/domain", pair);
 	for (std::uint64_t len : {64, 256, 1500, 2048, 9000, 65536, 262144, 1 << 20, 2 << 20}) {
@@ -232,6 +292,7 @@ void run()
 			add(name + "/to", c, Bounce{kBounceToDevice, slots});
 			add(name + "/lcores", c, Bounce{kBounceBidirectional, slots}, 2);
 		}
+		add(std::to_string(len) + "/mapped", cases[0].second, Mapping{mapper});
 	}
 	benchmark::RunSpecifiedBenchmarks();
 }

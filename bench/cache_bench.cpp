@@ -10,8 +10,9 @@
 //   bulk:32   32 out in one call, back in one call
 //   live:N    N live, one of them at random back and another one out
 //   live:N:bulk  the same by 32
-//   neighbour as pair, while a second lcore does the same
-//   handover  out here in bursts of 32, through a ring, back on a second lcore
+//   lcores:N  as pair, while N - 1 other lcores do the same: N is 2, 4 .. as far as there are so many
+//   handover  out here in bursts of 32, through a ring, back on a second lcore; the counter exchanges
+//             is how often addresses came from the depot or the tree, which have locks, per address
 #include "bench_main.h"
 #include "eal_session.h"
 #include "neighbour.h"
@@ -108,6 +109,12 @@ public:
 	int pairs(unsigned n) { return pairs_iovad(domain_, kPage, kLimit, n); }
 	int get_bulk(Item *items, unsigned n) { return iovad_alloc_bulk(domain_, kPage, kLimit, items, n); }
 	int put_bulk(const Item *items, unsigned n) { return iovad_free_bulk(domain_, items, kPage, n); }
+	std::uint64_t exchanges() const
+	{
+		iovad_domain_stats stats;
+		iovad_domain_stats_get(domain_, &stats);
+		return stats.depot_hits + stats.tree_allocs;
+	}
 
 private:
 	static constexpr std::uint64_t kLimit = UINT64_MAX;
@@ -208,11 +215,15 @@ private:
 };
 
 template <class Contestant>
-void beside_neighbour(benchmark::State &state, Contestant &c)
+void on_lcores(benchmark::State &state, Contestant &c, unsigned lcores)
 {
-	Neighbour neighbour([&c] { c.pairs(kRound); });
+	Neighbour neighbours([&c] { c.pairs(kRound); }, lcores - 1);
 	measure(state, [&] { return c.pairs(kRound); });
 }
+
+// A mempool does not count them.
+std::uint64_t exchanges_of(const Mempool &) { return 0; }
+std::uint64_t exchanges_of(const Domain &domain) { return domain.exchanges(); }
 
 template <class Contestant>
 void handover(benchmark::State &state, Contestant &c)
@@ -233,6 +244,7 @@ void handover(benchmark::State &state, Contestant &c)
 	};
 	{
 		Neighbour neighbour(drain);
+		const std::uint64_t before = exchanges_of(c);
 		measure(state, [&c, ring] {
 			std::array<Item, kBurst> items{};
 			int failed = 0;
@@ -245,6 +257,8 @@ void handover(benchmark::State &state, Contestant &c)
 			}
 			return failed;
 		});
+		if (const std::uint64_t exchanges = exchanges_of(c) - before)
+			state.counters["exchanges"] = static_cast<double>(exchanges) / static_cast<double>(state.iterations() * kRound);
 	}
 	while (drain())
 		;
@@ -287,7 +301,8 @@ void add_contestant(const char *name, Contestant &c)
 	}
 	if (rte_lcore_count() < 2)
 		return;
-	add("neighbour", name, [&c](State &s) { beside_neighbour(s, c); });
+	for (unsigned n = 2; n <= rte_lcore_count(); n *= 2)
+		add(("lcores:" + std::to_string(n)).c_str(), name, [&c, n](State &s) { on_lcores(s, c, n); });
 	add("handover", name, [&c](State &s) { handover(s, c); });
 }
 

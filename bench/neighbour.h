@@ -9,14 +9,17 @@
 
 namespace iovad::bench {
 
-// Work for a second lcore, from construction to destruction.
+// Work for other lcores, a second one unless said otherwise, from construction to destruction.
 template <class Body>
 class Neighbour {
 public:
-	explicit Neighbour(Body body) : body_(body)
+	explicit Neighbour(Body body, unsigned lcores = 1) : body_(body)
 	{
-		rte_eal_remote_launch(&run, this, rte_get_next_lcore(-1, 1, 0));
-		while (!running_.load(std::memory_order_relaxed))
+		for (unsigned i = 0, lcore = -1; i < lcores; ++i) {
+			lcore = rte_get_next_lcore(lcore, 1, 0);
+			rte_eal_remote_launch(&run, this, lcore);
+		}
+		while (running_.load(std::memory_order_relaxed) < lcores)
 			rte_pause();
 	}
 	~Neighbour()
@@ -31,14 +34,15 @@ private:
 	static int run(void *self)
 	{
 		auto *n = static_cast<Neighbour *>(self);
-		n->running_.store(true, std::memory_order_relaxed);
+		n->running_.fetch_add(1, std::memory_order_relaxed);
 		while (!n->stop_.load(std::memory_order_relaxed))
 			n->body_();
 		return 0;
 	}
 
 	Body body_;
-	std::atomic<bool> running_{false}, stop_{false};
+	std::atomic<unsigned> running_{0};
+	std::atomic<bool> stop_{false};
 };
 
 }  // namespace iovad::bench

@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Build the benchmarks if needed, run them pinned and with their repetitions in random
 # order, so that what disturbs the machine disturbs all contestants alike; print one
-# table and leave the JSON beside it.
+# table and leave it, the JSON and plots (plots.py) in a folder.
 set -eu
 
 usage() {
 	cat <<-END
-	usage: bench/run.sh [-b build] [-o results] [-r repetitions] [-t seconds] [-f regex] [tree] [cache] [lazy] [mempool]
+	usage: bench/run.sh [-b build] [-o results] [-r repetitions] [-t seconds] [-f regex] [PROGRAM...]
+	PROGRAM: tree, cache, lazy, mempool, bounce, soft; all of them where none is named
 	  -b  build folder, made if absent           (build-bench)
-	  -o  folder for tree.json, ..., table.txt (<build>/bench-results)
+	  -o  folder for table.txt, JSON and plots   (<build>/bench-results)
 	  -r  repetitions of each benchmark          (9)
 	  -t  seconds for one repetition             (0.05)
 	  -f  only benchmarks whose name matches, <case>/<contestant>
 	IOVAD_BENCH_CPUS: the CPUs to pin to, as 2,3; the first measures (default: the last
-	two that this shell may use). All programs run where none is named.
+	two that this shell may use).
 	END
 }
 
@@ -36,7 +37,7 @@ while getopts b:o:r:t:f:h option; do
 	esac
 done
 shift $((OPTIND - 1))
-programs=${*:-tree cache lazy mempool}
+programs=${*:-tree cache lazy mempool bounce soft}
 out=${out:-$build/bench-results}
 
 if [ -z "${IOVAD_BENCH_CPUS:-}" ]; then
@@ -55,8 +56,11 @@ done
 mkdir -p "$out"
 json=
 for program in $programs; do
-	pin="taskset -c ${IOVAD_BENCH_CPUS%%,*}"
-	[ "$program" = tree ] || pin= # EAL pins its own threads
+	case $program in
+	tree) pin="taskset -c ${IOVAD_BENCH_CPUS%%,*}" ;;
+	bounce | soft) pin="taskset -c $IOVAD_BENCH_CPUS" ;; # some cases have two threads
+	*) pin= ;; # EAL pins its own threads
+	esac
 	$pin "$build/bench/${program}_bench" \
 		--benchmark_repetitions="$repetitions" \
 		--benchmark_enable_random_interleaving=true \
@@ -67,6 +71,8 @@ for program in $programs; do
 	json="$json $out/$program.json"
 done
 # shellcheck disable=SC2086
-python3 "$root/bench/table.py" $json > "$out/table.txt" || failed=1
+python3 -B "$root/bench/table.py" $json > "$out/table.txt" || failed=1
 cat "$out/table.txt"
+# shellcheck disable=SC2086
+python3 -B "$root/bench/plots.py" "$out" $json || failed=1
 exit "${failed:-0}"

@@ -8,15 +8,30 @@ highest. A ratio is a median divided by the median of the reference in the same 
   tree   x aug    the augmented red-black tree in the same case
   cache  x pair   one get and put of a mempool with a cache of 512
          x pool   the mempool in the same case
+         exchanges  with the depot or the tree, per address
   lazy   x free   a cached free of an address, in the same burst
          x strict the same with strict unmapping
   mempool  x ring, x stack  DPDK's driver in the same case
+  bounce x memcpy the same data copied both ways
+         best     ns in the best slice of time
 """
 import collections
 import json
 import os
+import re
 import statistics
 import sys
+
+
+PERCENTS = ("50", "90", "99", "99.9", "99.99", "99.999")
+COUNTERS = ("ns", "best_ns", "alloc_ns", "free_ns", "bytes_packed", "bytes_holes", "found", "exchanges",
+            *(f"p{percent}" for percent in PERCENTS))
+
+
+def names(row):
+    """Case and contestant: without what Google Benchmark adds to them."""
+    case, _, contestant = row["run_name"].partition("/")
+    return case, re.sub(r"/(real_time|manual_time|(threads|iterations|repeats):\d+)", "", contestant)
 
 
 class Run:
@@ -26,14 +41,15 @@ class Run:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
         self.context = data["context"]
+        self.program = os.path.basename(self.context["executable"]).removesuffix("_bench")
         self.errors = []
         self.cases = collections.defaultdict(lambda: collections.defaultdict(dict))
         rows = sorted(data["benchmarks"], key=lambda row: row["family_index"])
         groups = list(dict.fromkeys(row["run_name"].split(":")[0] for row in rows))
         # Sizes of one case together, whichever contestant was registered first.
-        rows.sort(key=lambda row: (groups.index(row["run_name"].split(":")[0]), row["run_name"].split("/")[0]))
+        rows.sort(key=lambda row: (groups.index(row["run_name"].split(":")[0]), names(row)[0]))
         for row in rows:
-            case, contestant = row["run_name"].split("/")[:2]
+            case, contestant = names(row)
             if row.get("error_occurred"):
                 self.errors.append(f"{case}/{contestant}: {row['error_message']}")
             elif row["run_type"] == "iteration":
@@ -41,9 +57,9 @@ class Run:
 
     def add(self, case, contestant, row):
         samples = self.cases[case][contestant]
-        for counter in ("ns", "alloc_ns", "free_ns", "bytes_packed", "bytes_holes", "found"):
-            if counter in row:
-                samples.setdefault(counter, []).append(row[counter])
+        found = {counter: row[counter] for counter in COUNTERS if counter in row}
+        for counter, value in (found or {"ns": row["real_time"]}).items():
+            samples.setdefault(counter, []).append(value)
 
     def median(self, case, contestant, counter):
         samples = self.cases.get(case, {}).get(contestant, {}).get(counter)
@@ -68,7 +84,8 @@ def ratio(value, reference):
 
 
 def tree_rows(run):
-    yield ["case", "contestant", "alloc ns", "x aug", "free ns", "x aug", "B packed", "B holes", "found"]
+    yield ["case", "contestant", "alloc ns", "x aug", "free ns", "x aug", "B packed", "B holes", "found",
+           *(f"{percent} %" for percent in PERCENTS)]
     for case, contestants in run.cases.items():
         for name, samples in contestants.items():
             row = [case, name]
@@ -77,17 +94,19 @@ def tree_rows(run):
                 row += [spread(samples.get(counter)), ratio(run.median(case, name, counter), reference)]
             row += [number(run.median(case, name, counter)) for counter in ("bytes_packed", "bytes_holes")]
             found = run.median(case, name, "found")
-            yield row + ["" if found is None else f"{found:.0%}"]
+            row.append("" if found is None else f"{found:.0%}")
+            yield row + [number(run.median(case, name, f"p{percent}")) for percent in PERCENTS]
 
 
 def cache_rows(run):
-    yield ["case", "contestant", "ns", "x pair", "x pool"]
+    yield ["case", "contestant", "ns", "x pair", "x pool", "exchanges"]
     pair = run.median("pair", "mempool", "ns")
     for case, contestants in run.cases.items():
         for name, samples in contestants.items():
             median = run.median(case, name, "ns")
             pool = run.median(case, "mempool", "ns")
-            yield [case, name, spread(samples.get("ns")), ratio(median, pair), ratio(median, pool)]
+            yield [case, name, spread(samples.get("ns")), ratio(median, pair), ratio(median, pool),
+                   number(run.median(case, name, "exchanges"))]
 
 
 def lazy_rows(run):
@@ -108,12 +127,24 @@ def mempool_rows(run):
                    ratio(median, run.median(case, "stack", "ns"))]
 
 
-def rows_of(run):
-    if "iovad_isa" in run.context:
-        return tree_rows(run)
-    if "backend" in run.context:
-        return lazy_rows(run)
-    return mempool_rows(run) if "drivers" in run.context else cache_rows(run)
+def bounce_rows(run):
+    yield ["case", "contestant", "ns", "best", "x memcpy"]
+    for case, contestants in run.cases.items():
+        for name, samples in contestants.items():
+            memcpy = run.median(case, "memcpy", "ns")
+            yield [case, name, spread(samples.get("ns")), number(run.median(case, name, "best_ns")),
+                   ratio(run.median(case, name, "ns"), memcpy)]
+
+
+def soft_rows(run):
+    yield ["case", "of", "ns"]
+    for case, variants in run.cases.items():
+        for name, samples in variants.items():
+            yield [case, name, spread(samples.get("ns"))]
+
+
+ROWS = {"tree": tree_rows, "cache": cache_rows, "lazy": lazy_rows, "mempool": mempool_rows,
+        "bounce": bounce_rows, "soft": soft_rows}
 
 
 def show(rows):
@@ -140,7 +171,7 @@ def main(paths):
         run = Run(path)
         facts = {k: run.context[k] for k in ("iovad_isa", "clock_ns", "lcores", "memory", "backend") if k in run.context}
         print(f"\n{path}: " + ", ".join(f"{k} {v}" for k, v in facts.items()) + "\n")
-        show(rows_of(run))
+        show(ROWS[run.program](run))
         for error in run.errors:
             print(f"failed: {error}", file=sys.stderr)
             failed = True

@@ -3,7 +3,8 @@
 // iovad and of what the kernel has had, all with a lock around each operation.
 //
 // Names are <case>/<contestant>. Counters: alloc_ns and free_ns per operation, bytes per
-// live range packed and with holes, found as a share. An iteration is one round of
+// live range packed and with holes, found as a share; of tails, what so many percent of the
+// operations, allocations and frees, took at most, in ns. An iteration is one round of
 // requests; its own time means nothing beyond how long the benchmark runs. What is timed
 // alone, not 32 at a time, includes one reading of the clock (see clock_ns in the context).
 #include "hard_cases.h"
@@ -12,6 +13,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -76,6 +78,34 @@ void replace(benchmark::State &state, std::size_t n, std::size_t batch, const Mi
 	state.counters["bytes_holes"] = ranges.bytes_per_range();
 }
 
+// Each operation alone, with one reading of the clock. As many as the last percentile needs, so
+// that it does not depend on how long the benchmark may run.
+constexpr std::size_t kTailRounds = 500000;
+
+template <class Contestant>
+void tails(benchmark::State &state, std::size_t n)
+{
+	Contestant::enter();
+	auto &ranges = population<Contestant>(n, kPlain);
+	Contestant &contestant = ranges.contestant();
+	std::vector<typename Population<Contestant>::Range> one;
+	std::vector<float> ns;
+	ns.reserve(2 * kTailRounds);
+	const auto timed = [&ns](auto &&work) { ns.push_back(static_cast<float>(Stopwatch().time(1, work) * 1e9)); };
+	for (auto _ : state) {
+		ranges.pick(one, 1);
+		timed([&] { contestant.give(one[0].pfn, one[0].size); });
+		ranges.resize(one);
+		timed([&] { one[0].token = ranges.take(one[0]); });
+		ranges.put_back(one);
+	}
+	std::sort(ns.begin(), ns.end());
+	for (const char *percent : {"50", "90", "99", "99.9", "99.99", "99.999"}) {
+		const double share = std::stod(percent) / 100;
+		state.counters[std::string("p") + percent] = ns[static_cast<std::size_t>(share * static_cast<double>(ns.size() - 1))];
+	}
+}
+
 template <class Contestant, template <class> class Case>
 void hard(benchmark::State &state)
 {
@@ -132,6 +162,10 @@ void add_contestant(const char *name, std::size_t max_n)
 	add_replace<Contestant, kAddress>("mixed_limits:1e5", name, 100000, 32, kMixedLimits);
 	add_replace<Contestant, kAddress>("mixed_limits:1e5:aligned", name, 100000, 32,
 					  kMixedLimitsAligned);
+	if (max_n >= 1000000) {
+		const auto body = [](benchmark::State &state) { tails<Contestant>(state, 1000000); };
+		benchmark::RegisterBenchmark((std::string("tails:1e6/") + name).c_str(), body)->Iterations(kTailRounds);
+	}
 	add("past_holes:3e5", name, hard<Contestant, PastHoles>);
 	add("full_space:1e6", name, hard<Contestant, FullSpace>);
 	add("aligned_past_misfits:5e4", name, hard<Contestant, AlignedPastMisfits>);
