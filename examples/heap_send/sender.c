@@ -53,9 +53,9 @@ static bool attach_payload(struct app *app, struct rte_mbuf *frame, uint8_t *dat
 	return true;
 }
 
-static void write_headers(struct app *app, struct frame *f, const uint8_t *data, uint16_t len)
+static void write_headers(const struct app *app, struct frame *f, const uint8_t *data, uint16_t len)
 {
-	struct sender *s = &app->sender;
+	const struct sender *s = &app->sender;
 
 	*f = (struct frame){
 		.ether = {.dst_addr = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, .src_addr = app->mac,
@@ -63,9 +63,6 @@ static void write_headers(struct app *app, struct frame *f, const uint8_t *data,
 		.length = len, .number = s->made, .total = s->frames,
 		.checksum = rte_hash_crc(data, len, s->made),
 	};
-	s->made++;
-	s->bytes += len;
-	s->checksum += f->checksum;
 }
 
 /* NULL: no mbuf is free at the moment. */
@@ -75,6 +72,7 @@ static struct rte_mbuf *make_frame(struct app *app)
 	uint8_t *const data = app->content.data + s->offset;
 	const uint16_t len = RTE_MIN(app->options.payload[s->made % 2], app->content.len - s->offset);
 	struct rte_mbuf *m = rte_pktmbuf_alloc(app->memory.packets);
+	struct frame *f;
 
 	if (m == NULL)
 		return NULL;
@@ -84,7 +82,11 @@ static struct rte_mbuf *make_frame(struct app *app)
 	}
 	m->data_len = sizeof(struct frame);
 	m->pkt_len += sizeof(struct frame);
-	write_headers(app, rte_pktmbuf_mtod(m, struct frame *), data, len);
+	f = rte_pktmbuf_mtod(m, struct frame *);
+	write_headers(app, f, data, len);
+	s->made++;
+	s->bytes += len;
+	s->checksum += f->checksum;
 	s->offset = (s->offset + len) % app->content.len;
 	return m;
 }
