@@ -34,7 +34,7 @@ if [ -n "${IOVAD_VM_OUT:-}" ]; then # in the machine: BUILD
 	}
 	# The receiver first: NAME FROM TO SENDER'S-ARGUMENTS -- RECEIVER'S-ARGUMENTS
 	both() {
-		local name=$1 from=$2 to=$3 arguments=(--seconds 20) sender receiver patience=10
+		local name=$1 from=$2 to=$3 arguments=(--seconds 20) sender receiver patience=40 # quarters of a second
 		[[ $1 != no-* ]] || patience=1
 		shift 3
 		while [ "$1" != -- ]; do arguments+=("$1"); shift; done
@@ -49,7 +49,7 @@ if [ -n "${IOVAD_VM_OUT:-}" ]; then # in the machine: BUILD
 		sender=$!
 		finish "$name-send" "$sender"
 		# What was sent has arrived, or never will; then the receiver would wait for it.
-		while [ $((patience--)) -gt 0 ] && kill -0 "$receiver" 2>/dev/null; do sleep 1; done
+		while [ $((patience--)) -gt 0 ] && kill -0 "$receiver" 2>/dev/null; do sleep 0.25; done
 		kill "$receiver" 2>/dev/null || true
 		finish "$name-receive" "$receiver"
 	}
@@ -158,7 +158,7 @@ none_is_good() {
 need_machine
 [ -x "$BUILD/examples/iovad-heap-send" ] || { echo "Bail out! examples/iovad-heap-send is not there: ninja -C $BUILD"; exit 1; }
 # 48 bits, so that an address of the process's is refused because nothing is mapped there, and not as too wide.
-check "two NICs, eight exchanges" guest --aw-bits 48 --timeout 300 --hugepages 320 -- bounce.sh "$BUILD"
+check "two NICs, eight exchanges" guest --aw-bits 48 --timeout 500 --hugepages 320 -- bounce.sh "$BUILD"
 
 MIB=$((1 << 20))
 RINGS=$((2 * 4 * MIB))
