@@ -57,7 +57,10 @@ int content_open(struct content *c, const struct options *o)
 		return 0;
 	c->users.free_cb = nobody_uses_it;
 	rte_mbuf_ext_refcnt_set(&c->users, 1);
-	return o->file != NULL ? open_file(c, o->file) : fill_heap(c, o->heap_mib << 20);
+	if ((o->file != NULL ? open_file(c, o->file) : fill_heap(c, o->heap_mib << 20)) != 0)
+		return -1;
+	printf("content: %" PRIu64 " bytes at %p - %p\n", c->len, (void *)c->data, (void *)(c->data + c->len - 1));
+	return 0;
 }
 
 void content_close(struct content *c)

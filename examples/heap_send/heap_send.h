@@ -21,7 +21,7 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
-enum { BURST = 32, DESCRIPTORS = 512, MBUFS = 4096, LONGEST_PAYLOAD = 1450 };
+enum { BURST = 32, RX_DESCRIPTORS = 512, MOST_TX_DESCRIPTORS = 2048, LONGEST_PAYLOAD = 1450 };
 
 /* How the device gets at memory that is not DPDK's. NONE: not at all, it is told virtual addresses. */
 enum mode { MODE_BOUNCE, MODE_REGION, MODE_NONE };
@@ -33,10 +33,13 @@ struct options {
 	const char *file;               /* to send; or NULL */
 	uint64_t heap_mib;              /* to send where there is no file */
 	uint64_t frames;                /* 0: the content once */
-	uint64_t payload;               /* bytes in a frame */
+	uint64_t payload[2];            /* bytes in a frame, by turns */
 	uint64_t rate;                  /* frames in a second; 0: as fast as it goes */
 	uint64_t seconds;               /* without progress, and it ends */
+	uint64_t pool_mib, copy_max;    /* with MODE_BOUNCE */
+	uint64_t descriptors;           /* of the transmit queue */
 	bool send, receive;
+	bool reply;                     /* send nothing before something has come */
 };
 
 /* In the byte order of this machine: nobody else is meant to read it. */
@@ -45,8 +48,7 @@ struct frame {
 	uint16_t length;                /* of the payload, which follows */
 	uint32_t number;
 	uint32_t total;                 /* frames in the stream */
-	uint32_t checksum;              /* of the payload */
-	uint32_t stream;                /* of all payloads so far */
+	uint32_t checksum;              /* of the payload and the number */
 } __rte_packed __rte_aligned(2);
 
 struct content {
@@ -67,16 +69,18 @@ struct memory {
 };
 
 struct sender {
-	uint64_t frames, sent, bytes;   /* frames: to send */
-	uint32_t stream;                /* checksum, so far */
-	uint64_t full;                  /* times that less than all could be sent */
+	uint64_t frames, sent;          /* frames: to send */
+	uint64_t made, bytes;           /* so far, and */
+	uint32_t checksum;              /* the sum of theirs */
+	uint64_t offset;                /* in the content, of the next one */
 	struct rte_mbuf *waiting[BURST];/* they were not sent yet */
 	uint16_t first, end;            /* of these */
 };
 
 struct receiver {
 	uint64_t received, bytes, bad, foreign;
-	uint32_t next, stream;
+	uint64_t next, late;            /* highest number yet, and one; those below that */
+	uint32_t checksum;              /* the sum of theirs */
 	uint64_t total;                 /* frames in the stream; 0: not known yet */
 };
 
@@ -103,6 +107,7 @@ int memory_open(struct memory *m, const struct options *o, const struct content 
 int memory_close(struct memory *m, const struct options *o, const struct content *c);
 int port_open(struct app *app);
 void port_close(struct app *app);
+void sender_open(struct app *app);
 bool sender_work(struct app *app);
 void sender_close(struct app *app);
 bool receiver_work(struct app *app);

@@ -45,6 +45,8 @@ static bool watch(const struct app *app)
 	if (frames != before) {
 		before = frames;
 		moved = now;
+	} else {
+		rte_delay_us_sleep(20); /* the other end may need this CPU */
 	}
 	return now - moved < app->options.seconds * hz;
 }
@@ -76,14 +78,15 @@ static void show_bounce(const struct app *app)
 	if (app->memory.bounce == NULL || iovad_ethdev_bounce_stats_get(app->port, &e) != 0 ||
 	    iovad_bounce_stats_get(app->memory.bounce, &p) != 0)
 		return;
-	printf("bounced: sent %" PRIu64 " frames, %" PRIu64 " bytes; %" PRIu64 " had to wait; received %" PRIu64
-	       ", %" PRIu64 " bytes; dropped %" PRIu64 "\n", e.tx_copied, e.tx_copied_bytes, e.tx_waits, e.rx_copied,
+	printf("to the device: copied %" PRIu64 " frames, %" PRIu64 " bytes; mapped %" PRIu64 ", %" PRIu64 " bytes; %" PRIu64
+	       " bursts had to wait\n", e.tx_copied, e.tx_copied_bytes, e.tx_mapped, e.tx_mapped_bytes, e.tx_waits);
+	printf("from the device: copied %" PRIu64 " frames, %" PRIu64 " bytes; dropped %" PRIu64 "\n", e.rx_copied,
 	       e.rx_copied_bytes, e.rx_dropped_nombuf + e.rx_dropped_length);
 	printf("pool: %" PRIu64 " KiB, at most %" PRIu64 " KiB out; misses %" PRIu64 "\n", p.size_bytes >> 10,
 	       p.hiwater_bytes >> 10, p.misses);
 }
 
-/* 0: all of it was sent, or all of it came as it was sent. */
+/* 0: all of it was sent, or all of it came as it was sent. Networks may change the order. */
 static int show_results(struct app *app)
 {
 	const struct sender *s = &app->sender;
@@ -94,12 +97,12 @@ static int show_results(struct app *app)
 		const unsigned int users = rte_mbuf_ext_refcnt_read(&app->content.users) - 1;
 
 		printf("sent: %" PRIu64 " of %" PRIu64 " frames, %" PRIu64 " bytes, checksum 0x%08x; the content is still in use by "
-		       "%u mbufs\n", s->sent, s->frames, s->bytes, s->stream, users);
+		       "%u mbufs\n", s->sent, s->frames, s->bytes, s->checksum, users);
 		ret |= s->sent != s->frames || users != 0;
 	}
 	if (app->options.receive) {
 		printf("received: %" PRIu64 " of %" PRIu64 " frames, %" PRIu64 " bytes, checksum 0x%08x; bad %" PRIu64
-		       ", foreign %" PRIu64 "\n", r->received, r->total, r->bytes, r->stream, r->bad, r->foreign);
+		       ", late %" PRIu64 ", foreign %" PRIu64 "\n", r->received, r->total, r->bytes, r->checksum, r->bad, r->late, r->foreign);
 		ret |= r->received == 0 || r->received != r->total || r->bad != 0;
 	}
 	return ret;
@@ -108,6 +111,7 @@ static int show_results(struct app *app)
 /* What is mapped, while it is. */
 static int run(struct app *app)
 {
+	sender_open(app);
 	work(app);
 	show_bounce(app);
 	return iovad_dump(app->memory.domain, stdout);

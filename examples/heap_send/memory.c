@@ -3,7 +3,7 @@
  *
  *   bounce  the bounce pool, through which all packets go, sent and received
  *   region  packet pools of the domain's, and the content, all of it, for as long as it is sent
- *   none    nothing
+ *   none    packets to send, but not what is attached to them; nothing that it receives into
  *
  * and the descriptor rings, from a heap in the domain where the container is our own; in EAL's own,
  * EAL maps all of DPDK's memory besides. */
@@ -19,7 +19,9 @@
 
 #define RINGS "heap_send_rings"
 #define RINGS_BYTES (4u << 20)
-#define BOUNCE_BYTES (16u << 20)
+
+/* Some more than wait in a queue, in the pool's cache and for the application. */
+enum { MBUFS = 2 * MOST_TX_DESCRIPTORS, ARRIVING = RX_DESCRIPTORS + 448 };
 
 int failed(const char *what, int error, const char *advice)
 {
@@ -70,36 +72,46 @@ static int make_rings(struct memory *m)
 	return 0;
 }
 
-static int make_bounce_pool(struct memory *m)
+static int make_bounce_pool(struct memory *m, const struct options *o)
 {
 	struct iovad_bounce_conf conf;
 
 	iovad_bounce_conf_init(&conf);
 	conf.name = "heap_send";
 	conf.domain = m->domain;
-	conf.initial_bytes = BOUNCE_BYTES;
+	conf.initial_bytes = o->pool_mib << 20;
 	m->bounce = iovad_bounce_pool_create(&conf);
 	return m->bounce != NULL ? 0 : failed("no bounce pool", rte_errno, "");
 }
 
-static struct rte_mempool *domain_pool(const struct memory *m, const char *name)
+/* As DPDK makes them: a device that reaches nothing but the domain does not reach it. */
+static struct rte_mempool *plain_pool(const char *name, unsigned int n, uint16_t room)
 {
-	return iovad_pktmbuf_pool_create(name, MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY, m->domain, UINT32_MAX);
+	return rte_pktmbuf_pool_create(name, n, 64, 0, room, SOCKET_ID_ANY);
+}
+
+static struct rte_mempool *arriving_pool(const struct memory *m, enum mode mode)
+{
+	switch (mode) {
+	case MODE_BOUNCE: return iovad_bounce_pktmbuf_pool_create("arriving", ARRIVING, 64, m->bounce, m->packets);
+	case MODE_REGION: return m->packets;
+	default: return plain_pool("arriving", ARRIVING, RTE_MBUF_DEFAULT_BUF_SIZE);
+	}
 }
 
 static int make_pools(struct memory *m, enum mode mode)
 {
-	m->packets = mode == MODE_REGION ? domain_pool(m, "packets")
-					 : rte_pktmbuf_pool_create("packets", MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-								   SOCKET_ID_ANY);
+	const uint16_t room = RTE_MBUF_DEFAULT_BUF_SIZE;
+
+	m->packets = mode == MODE_BOUNCE ? plain_pool("packets", MBUFS, room)
+					 : iovad_pktmbuf_pool_create("packets", MBUFS, 64, 0, room, SOCKET_ID_ANY,
+								     m->domain, UINT32_MAX);
 	if (m->packets == NULL)
 		return failed("no pool for packets", rte_errno, "");
-	m->arriving = m->packets;
-	if (mode == MODE_BOUNCE)
-		m->arriving = iovad_bounce_pktmbuf_pool_create("arriving", MBUFS / 2, 64, m->bounce, m->packets);
+	m->arriving = arriving_pool(m, mode);
 	if (m->arriving == NULL)
 		return failed("no pool for packets that arrive", rte_errno, "");
-	m->attached = rte_pktmbuf_pool_create("attached", MBUFS, 256, 0, 0, SOCKET_ID_ANY);
+	m->attached = plain_pool("attached", MBUFS, 0);
 	return m->attached != NULL ? 0 : failed("no pool for mbufs without data", rte_errno, "");
 }
 
@@ -111,7 +123,7 @@ static int map_content(const struct memory *m, const struct content *c)
 
 	if (ret != 0)
 		return failed("the content cannot be mapped", -ret, "");
-	printf("content: %" PRIu64 " bytes at %p, for devices at 0x%" PRIx64 "\n", c->len, (void *)c->data, iova);
+	printf("content: for devices at 0x%" PRIx64 "\n", iova);
 	return 0;
 }
 
@@ -121,7 +133,7 @@ int memory_open(struct memory *m, const struct options *o, const struct content 
 	m->ring_socket = SOCKET_ID_ANY;
 	return (o->device == NULL || open_device(m, o->device) == 0) && make_domain(m, o) == 0 &&
 	       (o->device == NULL || make_rings(m) == 0) &&
-	       (o->mode != MODE_BOUNCE || make_bounce_pool(m) == 0) && make_pools(m, o->mode) == 0 &&
+	       (o->mode != MODE_BOUNCE || make_bounce_pool(m, o) == 0) && make_pools(m, o->mode) == 0 &&
 	       (o->mode != MODE_REGION || !o->send || map_content(m, c) == 0) ? 0 : -1;
 }
 

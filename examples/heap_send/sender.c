@@ -53,37 +53,41 @@ static bool attach_payload(struct app *app, struct rte_mbuf *frame, uint8_t *dat
 	return true;
 }
 
-static void write_headers(struct app *app, struct frame *f, uint64_t number, const uint8_t *data, uint16_t len)
+static void write_headers(const struct app *app, struct frame *f, const uint8_t *data, uint16_t len)
 {
-	struct sender *s = &app->sender;
+	const struct sender *s = &app->sender;
 
-	s->stream = rte_hash_crc(data, len, s->stream);
 	*f = (struct frame){
 		.ether = {.dst_addr = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, .src_addr = app->mac,
 			  .ether_type = rte_cpu_to_be_16(FRAME_TYPE)},
-		.length = len, .number = number, .total = s->frames,
-		.checksum = rte_hash_crc(data, len, 0), .stream = s->stream,
+		.length = len, .number = s->made, .total = s->frames,
+		.checksum = rte_hash_crc(data, len, s->made),
 	};
 }
 
 /* NULL: no mbuf is free at the moment. */
-static struct rte_mbuf *make_frame(struct app *app, uint64_t number)
+static struct rte_mbuf *make_frame(struct app *app)
 {
-	const struct content *c = &app->content;
-	const uint64_t payload = app->options.payload, pieces = (c->len + payload - 1) / payload;
-	const uint64_t offset = number % pieces * payload;
-	const uint16_t len = RTE_MIN(payload, c->len - offset);
+	struct sender *s = &app->sender;
+	uint8_t *const data = app->content.data + s->offset;
+	const uint16_t len = RTE_MIN(app->options.payload[s->made % 2], app->content.len - s->offset);
 	struct rte_mbuf *m = rte_pktmbuf_alloc(app->memory.packets);
+	struct frame *f;
 
 	if (m == NULL)
 		return NULL;
-	if (!attach_payload(app, m, c->data + offset, len)) {
+	if (!attach_payload(app, m, data, len)) {
 		rte_pktmbuf_free(m);
 		return NULL;
 	}
 	m->data_len = sizeof(struct frame);
 	m->pkt_len += sizeof(struct frame);
-	write_headers(app, rte_pktmbuf_mtod(m, struct frame *), number, c->data + offset, len);
+	f = rte_pktmbuf_mtod(m, struct frame *);
+	write_headers(app, f, data, len);
+	s->made++;
+	s->bytes += len;
+	s->checksum += f->checksum;
+	s->offset = (s->offset + len) % app->content.len;
 	return m;
 }
 
@@ -106,9 +110,18 @@ static void refill(struct app *app)
 	if (s->first != s->end)
 		return;
 	s->first = s->end = 0;
-	while (s->end < BURST && s->sent + s->end < most &&
-	       (s->waiting[s->end] = make_frame(app, s->sent + s->end)) != NULL)
+	while (s->end < BURST && s->made < most && (s->waiting[s->end] = make_frame(app)) != NULL)
 		s->end++;
+}
+
+void sender_open(struct app *app)
+{
+	const struct options *o = &app->options;
+	struct sender *s = &app->sender;
+
+	s->frames = o->frames;
+	for (uint64_t offset = 0; o->frames == 0 && offset < app->content.len; s->frames++)
+		offset += o->payload[s->frames % 2];
 }
 
 /* False: all was sent before. Those that were not sent are tried again, as they are in the array now:
@@ -116,27 +129,16 @@ static void refill(struct app *app)
 bool sender_work(struct app *app)
 {
 	struct sender *s = &app->sender;
-	uint64_t bytes[BURST];
 	uint16_t n;
 
-	if (s->frames == 0) {
-		const uint64_t payload = app->options.payload;
-
-		s->frames = app->options.frames != 0 ? app->options.frames : (app->content.len + payload - 1) / payload;
-	}
 	if (s->sent == s->frames)
 		return false;
+	if (app->options.reply && app->receiver.received == 0)
+		return true;
 	refill(app);
-	for (uint16_t i = s->first; i < s->end; i++)
-		bytes[i] = s->waiting[i]->pkt_len - sizeof(struct frame);
 	n = rte_eth_tx_burst(app->port, 0, s->waiting + s->first, s->end - s->first);
-	s->full += n < s->end - s->first;
-	for (uint16_t i = s->first; i < s->first + n; i++)
-		s->bytes += bytes[i];
 	s->first += n;
 	s->sent += n;
-	if (s->first == s->end)
-		s->first = s->end = 0;
 	return true;
 }
 
