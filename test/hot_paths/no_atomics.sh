@@ -26,10 +26,10 @@ hit() {
 library_has_some() { objdump -d --no-show-raw-insn "$library" | atomics >/dev/null; }
 
 check "atomics are recognised where there are some" library_has_some
-for path in pair_inlined lazy_unmap; do
+for path in pair_inlined bulk_of_32 lazy_unmap; do
 	check "inlined: $path" hit "$program" "$path"
 done
-for path in iovad_alloc iovad_free iovad_alloc_other iovad_free_other iovad_alloc_bulk iovad_free_bulk iovad_unmap; do
+for path in iovad_alloc iovad_free iovad_alloc_other iovad_free_other iovad_alloc_bulk iovad_free_bulk iovad_alloc_bulk_other iovad_free_bulk_other iovad_unmap; do
 	check "exported: $path" hit "$library" "$path"
 done
 done_testing
