@@ -119,6 +119,54 @@ TEST_F(BounceChunksTest, AMissTakesWhatIsOnStandby)
 	EXPECT_EQ(pool_.remove(1), Status::ok);
 }
 
+TEST_F(BounceChunksTest, WhatStandsByComesBeforeAReclaim)
+{
+	ASSERT_EQ(pool_.add(3), Status::ok);
+	ASSERT_EQ(pool_.add(1, ChunkState::standby), Status::ok);
+	std::vector<uint64_t> mapped(kChunkGranules);
+	for (uint64_t &iova : mapped)
+		ASSERT_EQ(map(64, iova), BounceStatus::ok);
+	ASSERT_EQ(slots_.unmap(1, mapped.back(), 64, kTo, 0), BounceStatus::ok);
+	ASSERT_EQ(map(64, mapped.back()), BounceStatus::ok) << "though lcore 1 has one in its cache";
+	EXPECT_EQ(slots_.chunk_state(1), ChunkState::transient);
+	EXPECT_EQ(slots_.stats().misses, 1u);
+	EXPECT_EQ(slots_.domain().stats().reclaims, 0u);
+	for (uint64_t iova : mapped)
+		EXPECT_EQ(unmap(iova, 64), BounceStatus::ok);
+}
+
+TEST_F(BounceChunksTest, AFullPoolRefusesWithoutAReclaimEachTime)
+{
+	ASSERT_EQ(pool_.add(3), Status::ok);
+	std::vector<uint64_t> mapped(kChunkGranules);
+	for (uint64_t &iova : mapped)
+		ASSERT_EQ(map(64, iova), BounceStatus::ok);
+	uint64_t iova;
+	for (unsigned i = 0; i < 1000; ++i) {
+		const unsigned lcore = i % 6 == 5 ? kNoLcore : i % 6;
+		ASSERT_EQ(map(uint64_t{1} << i % 20, iova, lcore), BounceStatus::again);
+	}
+	EXPECT_EQ(slots_.stats().refused, 1000u);
+	EXPECT_LE(slots_.domain().stats().reclaims, 1u) << "for the magazines that it took to get here";
+	for (uint64_t each : mapped)
+		EXPECT_EQ(unmap(each, 64), BounceStatus::ok);
+}
+
+// What another lcore's cache holds is had, by the one reclaim that it takes, and is no miss.
+TEST_F(BounceChunksTest, WithoutOneOnStandbyAReclaimServes)
+{
+	ASSERT_EQ(pool_.add(3), Status::ok);
+	std::vector<uint64_t> mapped(kChunkGranules);
+	for (uint64_t &iova : mapped)
+		ASSERT_EQ(map(64, iova), BounceStatus::ok);
+	ASSERT_EQ(slots_.unmap(1, mapped.back(), 64, kTo, 0), BounceStatus::ok);
+	ASSERT_EQ(map(64, mapped.back()), BounceStatus::ok);
+	EXPECT_EQ(slots_.stats().misses, 0u);
+	EXPECT_EQ(slots_.domain().stats().reclaims, 1u);
+	for (uint64_t iova : mapped)
+		EXPECT_EQ(unmap(iova, 64), BounceStatus::ok);
+}
+
 TEST_F(BounceChunksTest, WhatIsOnStandbyServesOrGoes)
 {
 	ASSERT_EQ(pool_.add(0, ChunkState::standby), Status::ok);

@@ -3,8 +3,8 @@
 //
 // The window of a pool is an address space of its own, the slot space: a core::Domain with
 // granules of 2 KiB whose addresses are the I/O virtual addresses in the window. So slots
-// have the lcores' magazines, the depot, the tree, and are reclaimed where they run out, as
-// all addresses are. All of it begins reserved. A chunk (2 MiB of memory) that comes to serve
+// have the lcores' magazines, the depot, the tree, and are reclaimed where they run out and nothing
+// stands by, as all addresses are. All of it begins reserved. A chunk (2 MiB of memory) that comes to serve
 // is unreserved, one that goes is reserved again.
 //
 //   up to 128 KiB   a block, from this lcore's magazine: aligned to its length, a power of two
@@ -182,6 +182,8 @@ private:
 				uint64_t iova) const;
 	BounceStatus map_other(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir, uint64_t &iova);
 	BounceStatus take(unsigned lcore, Slot &slot);
+	Status take_at_hand(unsigned lcore, Slot &slot);
+	Status take_from_all(unsigned lcore, Slot &slot);
 	void note_miss(uint64_t slot_bytes);
 	void fill(const Slot &slot, const std::byte *va, uint64_t len, uint32_t dir);
 	BounceStatus finish_unmap(unsigned lcore, SlotRecord &r, uint64_t iova);

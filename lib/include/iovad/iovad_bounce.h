@@ -14,7 +14,8 @@
  * it, and is mapped, 2 MiB at a time. Slots up to 128 KiB are powers of two from 2 KiB on, longer
  * ones multiples of 2 KiB; each is aligned to its length's next power of two, at most 2 MiB. What is longer
  * than that lies in several huge pages at consecutive addresses. An lcore has slots of up to 128 KiB
- * of its own, as it has addresses: a hit takes no lock and makes no system call.
+ * of its own, as it has addresses: a hit takes no lock and makes no system call; nor does a miss that what stands
+ * by serves (IOVAD_BOUNCE_F_TRANSIENT). Otherwise, before a map is refused, slots that other lcores keep are collected.
  *
  * The memory of a slot that does not hold the caller's data is zero when the device first gets
  * it, so that no other mapping's data is seen there; but what a device itself wrote beside the data of a
