@@ -42,7 +42,6 @@ namespace iovad::eal {
 namespace {
 
 constexpr unsigned kLaterLcores = 16;  // threads that register
-constexpr uint64_t kMostRangesAtFirst = 65536;
 constexpr unsigned kCachePercent = 12, kMappingsShown = 8;
 
 iovad_bounce_pool *fail(int error)
@@ -106,7 +105,6 @@ BounceConfig config_of(const BounceSize &size, uint64_t base)
 	BounceConfig config = {};
 	config.base = base;
 	config.bytes = size.most * kBounceChunk;
-	config.max_ranges = std::min(size.initial * core::kChunkGranules, kMostRangesAtFirst);
 	config.caches = std::min<unsigned>(RTE_MAX_LCORE, lcores + kLaterLcores);
 	config.magazines = magazines_for(lcores);
 	config.cache_percent = kCachePercent;

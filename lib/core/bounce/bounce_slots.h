@@ -41,7 +41,7 @@ enum class BounceStatus : uint8_t {
 	ok,
 	invalid,          // EINVAL
 	too_long,         // EMSGSIZE
-	again,            // EAGAIN: no slot, and the pool can grow, or the slot space can get nodes
+	again,            // EAGAIN: no slot, and the pool can grow, or what is given back may help
 	no_space,         // ENOSPC: no slot, and it cannot
 	not_of_pool,      // ENXIO
 	not_mapped,       // ENOENT
@@ -54,7 +54,6 @@ enum class BounceStatus : uint8_t {
 struct BounceConfig {
 	uint64_t base;           // of the window: a multiple of 2 MiB, not 0
 	uint64_t bytes;          // likewise
-	uint64_t max_ranges;     // slots that the tree has nodes for; more need add_nodes()
 	uint32_t caches;         // lcores that can have a cache; as in DomainConfig
 	uint32_t magazines;
 	unsigned cache_percent;  // of the window
@@ -135,9 +134,10 @@ public:
 	// Whether a chunk has had its records; if not, add_chunk() wants sizeof(ChunkRecords) of
 	// memory, aligned to 64, for as long as the pool lives.
 	bool has_records(unsigned index) const { return state_->has_records(index); }
-	// An absent chunk comes, mapped at chunk_iova(). state: serving or standby. records: memory,
+	// An absent chunk comes, mapped at chunk_iova(), in any state that is not absent. records: memory,
 	// formatted here, or null if has_records(). What va holds does not matter.
-	// exists: it is there. invalid: index, state, or no records. again: no node, nothing changed.
+	// exists: it is there. invalid: index, state, no records, or more than 1 TiB from the pool's state. again: no
+	// node, nothing changed.
 	Status add_chunk(unsigned index, void *va, void *records, ChunkState state);
 	// A chunk on standby, or transient, becomes one that serves. not_found: it is neither. again: no node.
 	Status serve_chunk(unsigned index);
@@ -152,9 +152,18 @@ public:
 	uint64_t take_peak();
 	uint64_t out_bytes() const;
 	bool can_grow() const { return load_relaxed(state_->serving) < chunks(); }
+	// Chunks that serve; the transient ones among them.
+	struct Serving {
+		uint64_t chunks, transient;
+	};
+	Serving serving() const
+	{
+		LockGuard guard(state_->standby_lock);
+		return {state_->serving, state_->transient};
+	}
 
 	// ---- upkeep: see Domain ----
-	Domain &domain() { return domain_; }  // nodes_wanted(), add_nodes(), settle(), stats(), views
+	Domain &domain() { return domain_; }  // settle(), stats(), views
 	void release_lcore(unsigned lcore) { domain_.release_lcore(lcore); }
 	void end_period() { domain_.end_period(); }
 	Domain::Trimmed trim(unsigned most) { return domain_.trim(most); }
