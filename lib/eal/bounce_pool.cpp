@@ -155,8 +155,9 @@ int start_pool(iovad_bounce_pool &pool, uint64_t chunks)
 		IOVAD_LOG(ERR, "bounce pool %s: no memory for the callback of lcores", pool.name.c_str());
 		return ENOMEM;
 	}
+	unsigned index = pool.chunks.count();
 	for (uint64_t left = chunks; left != 0; --left) {
-		const BounceChunks::Refusal refusal = pool.chunks.bring(pool.chunks.highest_absent(), ChunkState::serving, left);
+		const BounceChunks::Refusal refusal = pool.chunks.bring(--index, ChunkState::serving, left);
 		if (refusal.error == 0)
 			continue;
 		IOVAD_LOG(ERR, "bounce pool %s: cannot have %" PRIu64 " MiB (%s): %s", pool.name.c_str(), chunks * kBounceChunk >> 20,

@@ -69,7 +69,7 @@ TEST_F(BounceGrowth, AsFarAsALongMappingNeeds)
 	rte_iova_t iova = 0;
 	poll_until([&] { return iovad_bounce_map(pool, data.data(), data.size(), 0, IOVAD_TO_DEVICE, &iova) == 0; });
 	EXPECT_TRUE(data == device.read(iova, data.size()));
-	EXPECT_LE(pool.stats().grows, 6u);
+	EXPECT_LE(pool.stats().grows, 22u);
 	pool.unmap(iova, data.size(), IOVAD_TO_DEVICE);
 }
 
@@ -187,8 +187,7 @@ TEST_F(BounceTransient, WithinTheMostThatMayBe)
 TEST_F(BounceTransient, DestroyedWithOneOnStandby)
 {
 	const TestPool other(bounce_conf(d, 0, 0, IOVAD_BOUNCE_F_TRANSIENT));
-	iovad_control_poll();
-	EXPECT_EQ(5u, device.iommu.stats().mappings);
+	poll_until([&] { return device.iommu.stats().mappings == 5; });
 }
 
 TEST_F(BounceTransient, AFailedDestroyChangesNothing)

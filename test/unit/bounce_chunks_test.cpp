@@ -237,7 +237,7 @@ class BounceNodesTest : public testing::TestWithParam<bool> {};
 
 TEST_P(BounceNodesTest, NoSlotIsRefusedForLackOfThem)
 {
-	constexpr unsigned kChunks = 512;
+	constexpr unsigned kChunks = 128;
 	BounceConfig config = OwnedBounce::config(kChunks);
 	config.cached = GetParam() && config.cached;
 	OwnedBounce pool(config);
