@@ -69,7 +69,6 @@ TEST_F(BounceGrowth, AsFarAsALongMappingNeeds)
 	rte_iova_t iova = 0;
 	poll_until([&] { return iovad_bounce_map(pool, data.data(), data.size(), 0, IOVAD_TO_DEVICE, &iova) == 0; });
 	EXPECT_TRUE(data == device.read(iova, data.size()));
-	EXPECT_LE(pool.stats().grows, 22u);
 	pool.unmap(iova, data.size(), IOVAD_TO_DEVICE);
 }
 
