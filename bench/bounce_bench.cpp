@@ -80,7 +80,7 @@ public:
 private:
 	static BounceConfig config()
 	{
-		return {kBase, kChunks * kChunkBytes, kChunks * kChunkGranules, 4, 512, 25, asymmetric_fence::enable()};
+		return {kBase, kChunks * kChunkBytes, 4, 512, 25, asymmetric_fence::enable()};
 	}
 	Memory state_, chunks_{kChunks * kChunkBytes}, records_{kChunks * sizeof(ChunkRecords)};
 

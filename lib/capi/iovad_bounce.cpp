@@ -4,11 +4,13 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <new>
 
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
 #include "eal/bounce_pool.h"
+#include "eal/bounce_registry.h"
 #include "eal/control.h"
 
 using iovad::core::BounceStatus;
@@ -93,6 +95,15 @@ int iovad_bounce_sync_for_cpu(struct iovad_bounce_pool *p, rte_iova_t iova, uint
 int iovad_bounce_sync_for_device(struct iovad_bounce_pool *p, rte_iova_t iova, uint64_t off, uint64_t len, uint32_t dir)
 {
 	return p ? result(p->slots.sync_for_device(rte_lcore_id(), iova, off, len, dir)) : -EINVAL;
+}
+
+int iovad_bounce_verify(struct iovad_bounce_pool *p, FILE *why)
+try {
+	if (!p)
+		return -EINVAL;
+	return iovad::eal::verify_bounce_pool(*p, why) ? 0 : -EIO;
+} catch (const std::bad_alloc &) {
+	return -ENOMEM;
 }
 
 int iovad_bounce_stats_get(struct iovad_bounce_pool *p, struct iovad_bounce_stats *out)

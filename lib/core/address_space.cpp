@@ -64,6 +64,12 @@ bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value val
 	return true;
 }
 
+bool AddressSpace::refuses(uint64_t size, uint64_t align)
+{
+	LockGuard guard(lock_);
+	return tree_.refuses(size, align);
+}
+
 Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 {
 	const Status status = tree_.erase(start, start + size, value);

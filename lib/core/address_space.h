@@ -45,6 +45,8 @@ public:
 	// n <= kRun that lie side by side, from the highest place for all of them, the highest first; or
 	// none. align: of one, and of its size.
 	bool alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n);
+	// Whether it is sure, without a search, that alloc_run() would find no place.
+	bool refuses(uint64_t size, uint64_t align);
 	// not_found, and counted, unless exactly this range is live with this value.
 	Status free(Pfn start, uint64_t size, Value value);
 	// Returns how many of the n <= kRun were that and are free now.

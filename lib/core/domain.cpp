@@ -143,16 +143,26 @@ LcoreCache *Domain::claim_cache(unsigned lcore)
 
 Status Domain::alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n)
 {
+	return failed(alloc_some(lcore, len, limit, Effort::reclaim, iovas, n));
+}
+
+Status Domain::alloc_at_hand(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova)
+{
+	return try_alloc(lcore, len, limit, iova) ? Status::ok : alloc_some(lcore, len, limit, Effort::at_hand, &iova, 1);
+}
+
+Status Domain::alloc_some(unsigned lcore, uint64_t len, uint64_t limit, Effort effort, uint64_t *iovas, unsigned n)
+{
 	Request r;
 	const Status status = check(len, limit, r);
 	if (status != Status::ok)
 		return status;
 	if (!r.cached)
-		return failed(alloc_from_tree(nullptr, r, iovas, n));
-	return failed(with_cache(lcore, [&](LcoreCache &cache) { return alloc_cached(cache, r, iovas, n); }));
+		return alloc_from_tree(nullptr, r, effort, iovas, n);
+	return with_cache(lcore, [&](LcoreCache &cache) { return alloc_cached(cache, r, effort, iovas, n); });
 }
 
-Status Domain::alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas, unsigned n)
+Status Domain::alloc_cached(LcoreCache &cache, const Request &r, Effort effort, uint64_t *iovas, unsigned n)
 {
 	unsigned done = 0;
 	if (r.limit >= hot_.zone_last[r.bin.zone()]) {
@@ -166,7 +176,7 @@ Status Domain::alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas
 	}
 	if (done == n)
 		return Status::ok;
-	const Status status = alloc_from_tree(&cache, r, iovas + done, n - done);
+	const Status status = alloc_from_tree(&cache, r, effort, iovas + done, n - done);
 	if (status != Status::ok)
 		free_cached(cache, r.bin.klass(), iovas, done);
 	return status;
@@ -174,7 +184,7 @@ Status Domain::alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas
 
 // All n or none. With a cache, a few more are taken under the same lock for what comes
 // next, as many as it has room for.
-Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n)
+Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, Effort effort, uint64_t *iovas, unsigned n)
 {
 	AddressSpace &space = state_->space;
 	unsigned round = 0;
@@ -198,7 +208,7 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *io
 		if (got > want)
 			keep(*cache, r.bin, run + want, got - want);
 		guard.land();
-		if (taken < want && !more_may_come(frees, round)) {
+		if (taken < want && (effort == Effort::at_hand || !more_may_come(frees, round))) {
 			for (unsigned i = 0; i < done; ++i)
 				space.free(geometry().pfn(iovas[i]), r.granules, r.value);
 			return status;
@@ -212,6 +222,9 @@ unsigned Domain::ahead_of(LcoreCache &cache, const Request &r, unsigned want) co
 {
 	constexpr unsigned kAhead = 31;
 	if (r.limit < hot_.zone_last[r.bin.zone()])
+		return 0;
+	// A magazine for what there is not would be a reason for a reclaim, time and again.
+	if (!cache.has_magazine(r.bin) && state_->space.refuses(r.granules, r.align))
 		return 0;
 	return std::min({kAhead, AddressSpace::kRun - want,
 			 static_cast<unsigned>(kCachedGranules / r.granules),
@@ -227,16 +240,29 @@ void Domain::keep(LcoreCache &cache, Bin bin, const Pfn *run, unsigned n)
 	free_cached(cache, bin.klass(), iovas, n);
 }
 
-Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova)
+Status Domain::check_range(uint64_t len, uint64_t align, uint64_t limit, Request &r) const
 {
-	Request r;
 	const Status status = check(len, limit, r);
 	if (status != Status::ok || !std::has_single_bit(align) || !geometry().whole(align))
 		return Status::invalid;
 	r.granules = len >> hot_.shift;
 	r.align = align >> hot_.shift;
 	r.value = kLive;
-	return failed(alloc_from_tree(nullptr, r, &iova, 1));
+	return Status::ok;
+}
+
+Status Domain::alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova)
+{
+	Request r;
+	const Status status = check_range(len, align, limit, r);
+	return status == Status::ok ? failed(alloc_from_tree(nullptr, r, Effort::reclaim, &iova, 1)) : status;
+}
+
+Status Domain::alloc_range_at_hand(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova)
+{
+	Request r;
+	const Status status = check_range(len, align, limit, r);
+	return status == Status::ok ? alloc_from_tree(nullptr, r, Effort::at_hand, &iova, 1) : status;
 }
 
 // ---- giving back ----

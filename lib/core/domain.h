@@ -133,6 +133,10 @@ public:
 	// with its neighbours.
 	Status free_to_tree(const uint64_t *iovas, uint64_t len, unsigned n);
 	Status alloc_range(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova);
+	// What is at hand, in this lcore's cache, the depot or the tree: never a reclaim, and no system call.
+	// Refused, caches of others may still hold something; it is no failure, and not counted as one.
+	Status alloc_at_hand(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova);
+	Status alloc_range_at_hand(uint64_t len, uint64_t align, uint64_t limit, uint64_t &iova);
 	Status free_range(uint64_t iova, uint64_t len);
 	Status reserve(uint64_t iova, uint64_t len);
 	Status unreserve(uint64_t iova, uint64_t len);
@@ -235,11 +239,14 @@ private:
 	}
 
 	struct Request;
+	enum class Effort { at_hand, reclaim };
 	Status check(uint64_t len, uint64_t limit, Request &r) const;
-	Status alloc_cached(LcoreCache &cache, const Request &r, uint64_t *iovas, unsigned n);
+	Status check_range(uint64_t len, uint64_t align, uint64_t limit, Request &r) const;
+	Status alloc_some(unsigned lcore, uint64_t len, uint64_t limit, Effort effort, uint64_t *iovas, unsigned n);
+	Status alloc_cached(LcoreCache &cache, const Request &r, Effort effort, uint64_t *iovas, unsigned n);
 	unsigned ahead_of(LcoreCache &cache, const Request &r, unsigned want) const;
 	void keep(LcoreCache &cache, Bin bin, const Pfn *run, unsigned n);
-	Status alloc_from_tree(LcoreCache *cache, const Request &r, uint64_t *iovas, unsigned n);
+	Status alloc_from_tree(LcoreCache *cache, const Request &r, Effort effort, uint64_t *iovas, unsigned n);
 	Status free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n);
 	Status check_blocks(const uint64_t *iovas, uint64_t len, unsigned n) const;
 	Status put_into_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n);

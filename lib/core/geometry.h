@@ -14,6 +14,7 @@ struct Geometry {
 	unsigned shift;    // log2 of it
 	Pfn first;
 	Pfn end;           // first granule after the domain
+	bool one_zone = false;  // nobody asks for what lies below 4 GiB
 
 	// first and last in bytes, last inclusive; granules they cut are left out, and 0 is
 	// never part of a domain: devices and drivers take it for "none".
@@ -21,7 +22,7 @@ struct Geometry {
 	{
 		const unsigned shift = static_cast<unsigned>(std::countr_zero(granule));
 		const Pfn first = (first_byte >> shift) + ((first_byte & (granule - 1)) != 0);
-		return {granule, shift, first == 0 ? 1 : first, under(last_byte, shift)};
+		return {granule, shift, first == 0 ? 1 : first, under(last_byte, shift), false};
 	}
 
 	// Number of whole granules at or below the byte: an exclusive end.
@@ -34,7 +35,7 @@ struct Geometry {
 	// Where the high zone of caches begins, in bytes: see size_class.h.
 	uint64_t zone_border() const
 	{
-		return first < pfn(k4GiB) && pfn(k4GiB) < end ? k4GiB : 0;
+		return !one_zone && first < pfn(k4GiB) && pfn(k4GiB) < end ? k4GiB : 0;
 	}
 	unsigned zone_of(uint64_t byte) const { return byte >= zone_border(); }
 

@@ -75,6 +75,7 @@ public:
 
 	// Addresses that the loaded magazine can take; an lcore without one is granted one.
 	unsigned room(Depot &depot, Bin bin);
+	bool has_magazine(Bin bin) const { return held_in(hot_.pair[bin.index()].loaded) != none_; }
 
 	// For a reclaimer, in this order; between them heavy(), then wait while busy().
 	void revoke() { revoked_.store(1, std::memory_order_relaxed); }

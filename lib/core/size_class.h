@@ -2,7 +2,7 @@
 // What caches hold: naturally aligned blocks of 1, 2, 4 .. 64 granules, and apart those
 // below 4 GiB and those above: a request limited to 32 bits takes from the low zone,
 // where everything satisfies it, and never has to search a magazine. Where a domain lies
-// on one side of 4 GiB only, all of it is the high zone.
+// on one side of 4 GiB only, or is to have one zone, all of it is the high zone.
 #pragma once
 
 #include "core/geometry.h"

@@ -89,7 +89,7 @@ BounceChunks::Refusal BounceChunks::admit(unsigned index, void *va, ChunkState s
 
 bool BounceChunks::remove(unsigned index)
 {
-	if (!take_out(index))
+	if (is_paused() || !take_out(index))
 		return false;
 	const Leaving chunk = leaving_.back();
 	leaving_.pop_back();
@@ -104,29 +104,36 @@ bool BounceChunks::take_out(unsigned index)
 	void *const va = slots_.chunk_va(index);
 	if (slots_.remove_chunk(index) != Status::ok)
 		return false;
-	leaving_.push_back({index, va, state == ChunkState::standby ? state : ChunkState::serving, true});
+	leaving_.push_back({index, va, state, true});
 	return true;
 }
 
 bool BounceChunks::remove_all()
 {
 	const size_t before = leaving_.size();
-	bool all = true, reclaimed = false;
-	for (unsigned index = 0; all && index < count(); ++index) {
+	bool reclaimed = false;
+	for (unsigned index = 0; index < count(); ++index) {
 		if (slots_.chunk_state(index) == ChunkState::absent)
 			continue;
 		// Once for all of them.
 		if (!std::exchange(reclaimed, true))
 			slots_.domain().reclaim();
-		all = take_out(index);
+		if (!take_out(index)) {
+			bring_back(before);
+			return false;
+		}
 	}
-	// Those that were taken out come back; without a tree node for one the pool is so much smaller.
-	for (size_t i = leaving_.size(); !all && i-- > before;) {
+	return true;
+}
+
+// Without a tree node for one the pool is so much smaller.
+void BounceChunks::bring_back(size_t from)
+{
+	for (size_t i = leaving_.size(); i-- > from;) {
 		const Leaving &chunk = leaving_[i];
 		if (slots_.add_chunk(chunk.index, chunk.va, nullptr, chunk.state) == Status::ok)
 			leaving_.erase(leaving_.begin() + static_cast<ptrdiff_t>(i));
 	}
-	return all;
 }
 
 // False: it is leaving.
@@ -143,8 +150,11 @@ bool BounceChunks::unmap(Leaving &chunk)
 			domain_.log.backend_failed("unmap bounce memory at", iova(chunk.index), kBounceChunk, o);
 		// Busy: somebody has mapped a part of it as if it were theirs.
 		chunk.mapped = o.status == Status::busy;
+		if (o.error == ETIMEDOUT || chunk.mapped)
+			pause();
 		if (!o.ok())
 			return false;
+		pause_ns_ = 0;
 	} else if (!domain_.mapper->gone(iova(chunk.index))) {
 		return false;
 	}
@@ -166,9 +176,23 @@ void BounceChunks::give_back(void *va)
 	memory_.give_back(va);
 }
 
-size_t BounceChunks::settle()
+// The next one would take as long.
+void BounceChunks::pause()
+{
+	pause_ns_ = std::clamp(2 * pause_ns_, kFirstPauseNs, kLongestPauseNs);
+	retry_at_ns_ = core::now_ns() + pause_ns_;
+}
+
+size_t BounceChunks::settle(BounceSlice &slice)
 {
 	for (size_t i = 0; i < leaving_.size();) {
+		const bool waits = leaving_[i].mapped ? is_paused() : !domain_.mapper->gone(iova(leaving_[i].index));
+		if (waits) {
+			++i;
+			continue;
+		}
+		if (!slice.take())
+			break;
 		if (unmap(leaving_[i]))
 			leaving_.erase(leaving_.begin() + static_cast<ptrdiff_t>(i));
 		else

@@ -43,11 +43,12 @@ struct Buffers {
 	const rte_mempool *packets = nullptr;
 	rte_mempool_memchunk_free_cb_t *free_chunk = nullptr;
 	void *free_chunk_opaque = nullptr;
+	Buffers *next = nullptr;
 };
 
 std::mutex mutex;
-// Of this process. Never destroyed: when the process ends, its lcores may still receive.
-auto &all = *new std::vector<Buffers *>;
+// Of this process. What is in it when the process ends stays: its lcores may still receive.
+Buffers *all;
 std::atomic<uint64_t> version = 1;
 
 // A slot for as many buffers as there is one for. 0 or a negative errno.
@@ -84,7 +85,10 @@ void drop(rte_mempool_memhdr *chunk, void *opaque)
 	std::unique_ptr<Buffers> buffers(static_cast<Buffers *>(opaque));
 	{
 		std::lock_guard guard(mutex);
-		std::erase(all, buffers.get());
+		Buffers **link = &all;
+		while (*link != buffers.get())
+			link = &(*link)->next;
+		*link = buffers->next;
 		version.fetch_add(1, std::memory_order_release);
 	}
 	if (buffers->free_chunk)
@@ -99,7 +103,8 @@ void tie(rte_mempool &packets, std::unique_ptr<Buffers> buffers)
 	buffers->free_chunk = chunk->free_cb;
 	buffers->free_chunk_opaque = chunk->opaque;
 	std::lock_guard guard(mutex);
-	all.push_back(buffers.get());
+	buffers->next = all;
+	all = buffers.get();
 	chunk->free_cb = drop;
 	chunk->opaque = buffers.release();
 	version.fetch_add(1, std::memory_order_release);
@@ -126,10 +131,6 @@ try {
 	auto buffers = std::make_unique<Buffers>(pool, target);
 	if (const int error = add_slots(*buffers, conf.n, size))
 		return fail(-error);
-	{
-		std::lock_guard guard(mutex);
-		all.reserve(all.size() + 1);
-	}
 	const auto &slots = buffers->slots;
 	rte_mempool *packets = rte_pktmbuf_pool_create_extbuf(conf.name, conf.n, conf.cache_size, 0, room,
 							      target.socket_id, slots.data(),
@@ -145,8 +146,10 @@ try {
 rte_mempool *bounce_target(const rte_mempool *pool)
 {
 	std::lock_guard guard(mutex);
-	const auto it = std::find_if(all.begin(), all.end(), [&](const Buffers *b) { return b->packets == pool; });
-	return it == all.end() ? nullptr : &(*it)->target;
+	const Buffers *b = all;
+	while (b && b->packets != pool)
+		b = b->next;
+	return b ? &b->target : nullptr;
 }
 
 uint64_t bounce_targets_version() { return version.load(std::memory_order_acquire); }

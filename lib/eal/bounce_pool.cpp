@@ -31,7 +31,7 @@ using iovad::eal::DomainMemory;
 iovad_bounce_pool::iovad_bounce_pool(const iovad_bounce_conf &conf, BounceState *pool_state,
 				     std::unique_ptr<DomainMemory> &memory, uint64_t initial_chunks, uint32_t pid)
 	: slots(pool_state, pid), name(conf.name), domain(*conf.domain), state(*pool_state), flags(conf.flags),
-	  log(name.c_str()), metadata(std::move(memory)),
+	  metadata(std::move(memory)),
 	  chunks(domain, slots, *metadata, name.c_str(), conf.socket_id, {conf.prepare, conf.release, conf.opaque}),
 	  upkeep(name.c_str(), slots, chunks, initial_chunks, (flags & IOVAD_BOUNCE_F_TRANSIENT) != 0)
 {
@@ -42,7 +42,6 @@ namespace iovad::eal {
 namespace {
 
 constexpr unsigned kLaterLcores = 16;  // threads that register
-constexpr uint64_t kMostRangesAtFirst = 65536;
 constexpr unsigned kCachePercent = 12, kMappingsShown = 8;
 
 iovad_bounce_pool *fail(int error)
@@ -106,7 +105,6 @@ BounceConfig config_of(const BounceSize &size, uint64_t base)
 	BounceConfig config = {};
 	config.base = base;
 	config.bytes = size.most * kBounceChunk;
-	config.max_ranges = std::min(size.initial * core::kChunkGranules, kMostRangesAtFirst);
 	config.caches = std::min<unsigned>(RTE_MAX_LCORE, lcores + kLaterLcores);
 	config.magazines = magazines_for(lcores);
 	config.cache_percent = kCachePercent;
@@ -141,7 +139,7 @@ void unregister(iovad_bounce_pool &pool)
 int end_pool(iovad_bounce_pool *pool, BouncePoolRegistry &registry)
 {
 	unregister(*pool);
-	if (end_if_unmapped(pool))
+	if (end_pool_now(pool))
 		return 0;
 	IOVAD_LOG(ERR, "bounce pool %s: devices may still reach some of its memory, which stays reserved until it can be "
 		  "unmapped", pool->name.c_str());
@@ -157,8 +155,9 @@ int start_pool(iovad_bounce_pool &pool, uint64_t chunks)
 		IOVAD_LOG(ERR, "bounce pool %s: no memory for the callback of lcores", pool.name.c_str());
 		return ENOMEM;
 	}
+	unsigned index = pool.chunks.count();
 	for (uint64_t left = chunks; left != 0; --left) {
-		const BounceChunks::Refusal refusal = pool.chunks.bring(pool.chunks.highest_absent(), ChunkState::serving, left);
+		const BounceChunks::Refusal refusal = pool.chunks.bring(--index, ChunkState::serving, left);
 		if (refusal.error == 0)
 			continue;
 		IOVAD_LOG(ERR, "bounce pool %s: cannot have %" PRIu64 " MiB (%s): %s", pool.name.c_str(), chunks * kBounceChunk >> 20,
@@ -170,8 +169,11 @@ int start_pool(iovad_bounce_pool &pool, uint64_t chunks)
 
 void log_busy(iovad_bounce_pool &pool)
 {
-	IOVAD_LOG(ERR, "bounce pool %s: not destroyed, %" PRIu64 " bytes of slots are mapped", pool.name.c_str(),
-		  pool.slots.stats().used_bytes);
+	const uint64_t used = pool.slots.stats().used_bytes;
+	if (used == 0)
+		IOVAD_LOG(ERR, "bounce pool %s: not destroyed, a thread is using it; try again", pool.name.c_str());
+	else
+		IOVAD_LOG(ERR, "bounce pool %s: not destroyed, %" PRIu64 " bytes of slots are mapped", pool.name.c_str(), used);
 	unsigned shown = 0;
 	pool.slots.for_each_mapping([&](uint64_t iova, uint64_t len, uint32_t, const void *va) {
 		if (shown++ < kMappingsShown)

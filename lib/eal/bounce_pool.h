@@ -31,7 +31,6 @@ struct iovad_bounce_pool {
 	iovad_domain &domain;
 	const iovad::core::BounceState &state;
 	const uint32_t flags;
-	iovad::eal::DomainLog log;
 	std::unique_ptr<iovad::eal::DomainMemory> metadata;  // the state's, and what it gets later
 	iovad::eal::BounceChunks chunks;
 	iovad::eal::BounceUpkeep upkeep;

@@ -17,17 +17,43 @@ iovad_bounce_pool *pools;  // changed with the registry, too, but that those tha
 
 constexpr uint64_t kIntervalUs = 1000, kHurriedUs = 50;
 
-// With list_mutex held: those of a domain that have departed, and can end, are gone.
-void end_departed(const iovad_domain &domain)
+// True: it is gone.
+bool end_if_unmapped(iovad_bounce_pool *pool, BounceSlice &slice)
+{
+	if (!pool->chunks.remove_all() || pool->chunks.settle(slice) != 0)
+		return false;
+	pool->domain.core.free_range(pool->state.config.base, pool->state.config.bytes);
+	// The state lies there until the pool's end.
+	const std::unique_ptr<DomainMemory> metadata = std::move(pool->metadata);
+	delete pool;
+	return true;
+}
+
+// With list_mutex held: for each, whose link may become another.
+template <class Use> void for_each_departed(Use use)
 {
 	for (iovad_bounce_pool **link = &pools; *link;) {
 		iovad_bounce_pool *const pool = *link;
 		iovad_bounce_pool *const next = pool->next;
-		if (&pool->domain == &domain && pool->departed && end_if_unmapped(pool))
+		if (pool->departed && use(pool))
 			*link = next;
 		else
 			link = &pool->next;
 	}
+}
+
+// With list_mutex held.
+void move_first_to_end()
+{
+	iovad_bounce_pool *const first = pools;
+	if (!first || !first->next)
+		return;
+	pools = first->next;
+	iovad_bounce_pool **link = &pools;
+	while (*link)
+		link = &(*link)->next;
+	*link = first;
+	first->next = nullptr;
 }
 
 // With list_mutex held.
@@ -38,15 +64,6 @@ iovad_bounce_pool *find_pool(const char *name)
 			return p;
 	}
 	return nullptr;
-}
-
-// With list_mutex held.
-template <class Use> void for_each_of(const iovad_domain &domain, Use use)
-{
-	for (iovad_bounce_pool *p = pools; p; p = p->next) {
-		if (&p->domain == &domain && !p->departed)
-			use(*p);
-	}
 }
 
 }  // namespace
@@ -93,50 +110,59 @@ bool with_bounce_pool(const char *name, const UseBouncePool &use)
 	return pool != nullptr;
 }
 
-bool end_if_unmapped(iovad_bounce_pool *pool)
+bool end_pool_now(iovad_bounce_pool *pool)
 {
-	if (!pool->chunks.remove_all() || pool->chunks.settle() != 0)
-		return false;
-	pool->domain.core.free_range(pool->state.config.base, pool->state.config.bytes);
-	// The state lies there until the pool's end.
-	const std::unique_ptr<DomainMemory> metadata = std::move(pool->metadata);
-	delete pool;
-	return true;
+	BounceSlice all = BounceSlice::whole();
+	pool->chunks.end_pause();
+	return end_if_unmapped(pool, all);
 }
 
 int end_departed_pools(iovad_domain &domain)
 {
 	const std::lock_guard guard(list_mutex);
-	end_departed(domain);
+	for_each_departed([&](iovad_bounce_pool *pool) { return &pool->domain == &domain && end_pool_now(pool); });
 	int error = 0;
-	for_each_of(domain, [&](const iovad_bounce_pool &pool) {
-		IOVAD_LOG(ERR, "%s: not destroyed, bounce pool %s is in it", domain.shared->name, pool.name.c_str());
+	for (const iovad_bounce_pool *p = pools; p; p = p->next) {
+		if (&p->domain != &domain || p->departed)
+			continue;
+		IOVAD_LOG(ERR, "%s: not destroyed, bounce pool %s is in it", domain.shared->name, p->name.c_str());
 		error = -EBUSY;
-	});
+	}
 	return error;
 }
 
-unsigned serve_bounce_pools(iovad_domain &domain, uint64_t now)
+bool verify_bounce_pool(iovad_bounce_pool &pool, FILE *why)
 {
 	const std::lock_guard guard(list_mutex);
-	end_departed(domain);
+	return pool.slots.verify(why);
+}
+
+unsigned serve_bounce_pools(IsThere *is_there, uint64_t now, uint64_t end)
+{
+	const std::lock_guard guard(list_mutex);
+	BounceSlice slice(end);
+	for_each_departed([&](iovad_bounce_pool *pool) { return is_there(pool->domain) && end_if_unmapped(pool, slice); });
 	unsigned done = 0;
-	for_each_of(domain, [&](iovad_bounce_pool &pool) {
+	for (iovad_bounce_pool *p = pools; p; p = p->next) {
+		if (p->departed || !is_there(p->domain))
+			continue;
 		// What misses from here on asks again.
-		pool.hurried.store(false, std::memory_order_relaxed);
-		done += pool.upkeep.pass(*pool.metadata, pool.log, now);
-		pool.log.settle(now);
-	});
+		p->hurried.store(false, std::memory_order_relaxed);
+		done += p->upkeep.pass(now, slice);
+	}
+	if (slice.is_over())
+		move_first_to_end();
 	return done;
 }
 
-uint64_t bounce_interval_us(const iovad_domain &domain)
+uint64_t bounce_interval_us()
 {
 	const std::lock_guard guard(list_mutex);
 	uint64_t us = UINT64_MAX;
-	for_each_of(domain, [&](const iovad_bounce_pool &pool) {
-		us = std::min(us, pool.upkeep.is_behind() ? kHurriedUs : kIntervalUs);
-	});
+	for (const iovad_bounce_pool *p = pools; p; p = p->next) {
+		if (!p->departed)
+			us = std::min(us, p->upkeep.is_behind() ? kHurriedUs : kIntervalUs);
+	}
 	return us;
 }
 

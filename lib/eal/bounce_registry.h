@@ -2,6 +2,7 @@
 // The pools of this process by name, and what is done for all of them.
 #pragma once
 
+#include <cstdio>
 #include <functional>
 #include <mutex>
 
@@ -31,14 +32,20 @@ void for_each_bounce_pool(const UseBouncePool &use);
 bool with_bounce_pool(const char *name, const UseBouncePool &use);
 
 // A pool that nobody uses any more, in no list: true, it is gone, if all its memory could be unmapped.
-bool end_if_unmapped(iovad_bounce_pool *pool);
+bool end_pool_now(iovad_bounce_pool *pool);
 
 // Before a domain is destroyed: what has departed goes, if it can. -EBUSY, logged: it has pools.
 int end_departed_pools(iovad_domain &domain);
 
-// For the control lcore: one pass over the pools of a domain. Returns how much it did.
-unsigned serve_bounce_pools(iovad_domain &domain, uint64_t now_ns);
+// Recomputes everything, see iovad_bounce_verify(). No pass touches it meanwhile.
+bool verify_bounce_pool(iovad_bounce_pool &pool, FILE *why);
+
+// For the control lcore: one pass over the pools of all domains that are there. Returns how much it
+// did. When the time is over what is not done, but for one chunk, is left for the next, which begins with
+// another pool.
+using IsThere = bool(const iovad_domain &);
+unsigned serve_bounce_pools(IsThere *is_there, uint64_t now_ns, uint64_t end_ns);
 // How soon they want the next; UINT64_MAX: there are none.
-uint64_t bounce_interval_us(const iovad_domain &domain);
+uint64_t bounce_interval_us();
 
 }  // namespace iovad::eal

@@ -29,21 +29,20 @@ uint64_t BouncePeak::bytes() const { return *std::max_element(peak_.begin(), pea
 
 BounceUpkeep::BounceUpkeep(const char *name, core::BounceSlots &slots, BounceChunks &chunks, uint64_t initial_chunks,
 			   bool has_standby)
-	: name_(name), slots_(slots), chunks_(chunks), initial_(initial_chunks), has_standby_(has_standby), serving_(initial_chunks)
+	: name_(name), slots_(slots), chunks_(chunks), initial_(initial_chunks), has_standby_(has_standby)
 {
 	transients_.reserve(slots.chunks());
 }
 
-unsigned BounceUpkeep::pass(DomainMemory &metadata, DomainLog &log, uint64_t now)
+unsigned BounceUpkeep::pass(uint64_t now, BounceSlice &slice)
 {
-	chunks_.settle();
-	const unsigned nodes = core_.add_nodes(slots_.domain(), metadata, log, now);
+	chunks_.settle(slice);
 	peak_.note(slots_.take_peak(), now);
 	note_transient(now);
-	const unsigned came = grow(now);
-	const unsigned went = (came == 0 ? shrink(now) : 0) + end_transients(now);
-	const unsigned ready = stand_by(now);
-	return nodes + came + went + ready + core_.trim(slots_.domain(), now);
+	const unsigned came = grow(now, slice);
+	const unsigned went = (came == 0 ? shrink(now, slice) : 0) + end_transients(now, slice);
+	const unsigned ready = stand_by(now, slice);
+	return came + went + ready + core_.trim(slots_.domain(), now);
 }
 
 // Somebody missed, and took what stood by.
@@ -56,19 +55,20 @@ void BounceUpkeep::note_transient(uint64_t now)
 	grows_.fetch_add(1, std::memory_order_relaxed);
 }
 
-unsigned BounceUpkeep::grow(uint64_t now)
+unsigned BounceUpkeep::grow(uint64_t now, BounceSlice &slice)
 {
 	const uint64_t wanted = slots_.take_wanted(), out = slots_.out_bytes();
 	const bool due = wanted != 0 || size() - std::min(size(), out) < size() / 4;
 	if (due && owed_ == 0)
 		owed_ = std::max({uint64_t{1}, size() / kChunkBytes / 4, (wanted + kChunkBytes - 1) / kChunkBytes});
 	unsigned came = 0;
-	while (owed_ != 0 && came < kMostComing && bring_one(now)) {
+	for (; owed_ != 0 && came < kMostComing && slice.take(); ++came) {
+		if (!bring_one(now)) {  // there are no more, or no more memory for now
+			owed_ = 0;
+			break;
+		}
 		--owed_;
-		++came;
 	}
-	if (came < kMostComing)  // there are no more, or no more memory for now
-		owed_ = 0;
 	grows_.fetch_add(came != 0, std::memory_order_relaxed);
 	return came;
 }
@@ -76,12 +76,9 @@ unsigned BounceUpkeep::grow(uint64_t now)
 bool BounceUpkeep::bring_one(uint64_t now)
 {
 	const unsigned index = chunks_.highest_absent();
-	if (index == BounceChunks::kNone)
-		return keep_transient();
-	if (!bring(index, ChunkState::serving, std::min<uint64_t>(owed_, kMostComing), now))
-		return false;
-	++serving_;
-	return true;
+	return index == BounceChunks::kNone
+		       ? keep_transient()
+		       : bring(index, ChunkState::serving, std::min<uint64_t>(owed_, kMostComing), now);
 }
 
 // To ask EAL in vain is slow.
@@ -106,13 +103,11 @@ bool BounceUpkeep::keep_transient()
 {
 	if (standby_ != BounceChunks::kNone && slots_.serve_chunk(standby_) == core::Status::ok) {
 		standby_ = BounceChunks::kNone;
-		++serving_;
 		return true;
 	}
 	if (transients_.empty() || slots_.serve_chunk(transients_.back().index) != core::Status::ok)
 		return false;
 	transients_.pop_back();
-	++serving_;
 	return true;
 }
 
@@ -127,51 +122,76 @@ bool BounceUpkeep::may_go(ChunkUse use, uint64_t now)
 	return true;
 }
 
-unsigned BounceUpkeep::shrink(uint64_t now)
+unsigned BounceUpkeep::shrink(uint64_t now, BounceSlice &slice)
 {
 	const uint64_t twice = 2 * peak_.bytes();
-	if (owed_ != 0 || !peak_.known() || twice >= serving_ * kChunkBytes)
+	uint64_t left = lasting();
+	if (owed_ != 0 || !peak_.known() || twice >= left * kChunkBytes)
 		return 0;
 	const uint64_t least = std::max(initial_, (twice + kChunkBytes - 1) / kChunkBytes);
 	unsigned went = 0, looked = 0;
-	for (unsigned steps = 0; serving_ > least && went < kMostGoing && looked < kMostLooked && steps < chunks_.count(); ++steps) {
+	for (unsigned steps = 0; left > least && went < kMostGoing && looked < kMostLooked && steps < chunks_.count(); ++steps) {
 		const unsigned index = look_from_++;
 		if (look_from_ == chunks_.count())
 			look_from_ = 0;
 		if (slots_.chunk_state(index) != ChunkState::serving)
 			continue;
 		++looked;
-		if (!may_go(slots_.chunk_use(index), now) || !chunks_.remove(index))
+		if (!may_go(slots_.chunk_use(index), now))
 			continue;
-		--serving_;
+		if (!slice.take())
+			break;
+		if (!chunks_.remove(index))
+			continue;
+		--left;
 		++went;
 	}
-	if (serving_ <= least || looked < kMostLooked)
+	if (left <= least || looked < kMostLooked)
 		look_from_ = 0;
 	shrinks_.fetch_add(went != 0, std::memory_order_relaxed);
 	return went;
 }
 
-unsigned BounceUpkeep::end_transients(uint64_t now)
+// Some of them, in turn.
+unsigned BounceUpkeep::end_transients(uint64_t now, BounceSlice &slice)
 {
-	return static_cast<unsigned>(std::erase_if(transients_, [&](Transient &transient) {
-		const ChunkUse use = slots_.chunk_use(transient.index);
-		if (use == ChunkUse::busy)
-			transient.busy_ns = now;
-		if (now - transient.busy_ns < kQuietNs || !may_go(use, now))
-			return false;
-		const bool gone = chunks_.remove(transient.index);
-		shrinks_.fetch_add(gone, std::memory_order_relaxed);
-		return gone;
-	}));
+	unsigned went = 0;
+	for (size_t looked = std::min<size_t>(transients_.size(), kMostLooked); looked != 0 && went < kMostGoing; --looked) {
+		if (next_transient_ >= transients_.size())
+			next_transient_ = 0;
+		Transient &transient = transients_[next_transient_];
+		if (!is_quiet(transient, now)) {
+			++next_transient_;
+			continue;
+		}
+		if (!slice.take())
+			break;
+		if (!chunks_.remove(transient.index)) {
+			++next_transient_;
+			continue;
+		}
+		transient = transients_.back();
+		transients_.pop_back();
+		++went;
+	}
+	shrinks_.fetch_add(went, std::memory_order_relaxed);
+	return went;
 }
 
-unsigned BounceUpkeep::stand_by(uint64_t now)
+bool BounceUpkeep::is_quiet(Transient &transient, uint64_t now)
 {
-	if (!has_standby_ || standby_ != BounceChunks::kNone)
+	const ChunkUse use = slots_.chunk_use(transient.index);
+	if (use == ChunkUse::busy)
+		transient.busy_ns = now;
+	return now - transient.busy_ns >= kQuietNs && may_go(use, now);
+}
+
+unsigned BounceUpkeep::stand_by(uint64_t now, BounceSlice &slice)
+{
+	if (!has_standby_ || standby_ != BounceChunks::kNone || now < no_memory_before_ns_)
 		return 0;
 	const unsigned index = chunks_.lowest_absent();
-	if (index == BounceChunks::kNone || !bring(index, ChunkState::standby, 1, now))
+	if (index == BounceChunks::kNone || !slice.take() || !bring(index, ChunkState::standby, 1, now))
 		return 0;
 	standby_ = index;
 	return 1;

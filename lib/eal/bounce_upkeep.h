@@ -7,6 +7,8 @@
 //   stand by   where the pool may have transient memory: one chunk is ready, for a miss to take
 //   transient  such a chunk goes once nothing was mapped in it for a while
 //
+// All of it in a slice of the pass, at least a chunk: what does not get done is for the next one.
+//
 // "Out" is what is mapped and what the caches of lcores hold. Chunks come from the window's top down
 // and go from its bottom up, as slots are packed at the top; those on standby are at the bottom.
 #pragma once
@@ -39,7 +41,7 @@ private:
 
 class BounceUpkeep {
 public:
-	static constexpr unsigned kMostComing = 8, kMostGoing = 8, kMostLooked = 64;  // chunks in a pass
+	static constexpr unsigned kMostComing = 8, kMostGoing = 8, kMostLooked = 64;  // chunks in a pass, of each kind
 	static constexpr uint64_t kQuietNs = 100'000'000;  // that transient memory is unused before it goes
 	static constexpr uint64_t kPauseNs = 100'000'000;  // after memory was refused
 
@@ -47,8 +49,8 @@ public:
 	BounceUpkeep(const char *name, core::BounceSlots &slots, BounceChunks &chunks, uint64_t initial_chunks,
 		     bool has_standby);
 
-	// Returns how many chunks came or went, and pieces of memory and magazines in the slot space.
-	unsigned pass(DomainMemory &metadata, DomainLog &log, uint64_t now_ns);
+	// Returns how many chunks came or went, and magazines in the slot space.
+	unsigned pass(uint64_t now_ns, BounceSlice &slice);
 	// More chunks are to come than one pass brings.
 	bool is_behind() const { return owed_ != 0; }
 
@@ -62,16 +64,23 @@ private:
 		uint64_t busy_ns;  // seen so last
 	};
 
-	uint64_t size() const { return (serving_ + transients_.size()) * core::kChunkBytes; }
+	uint64_t size() const { return slots_.serving().chunks * core::kChunkBytes; }
+	// Chunks that stay until they are shrunk away.
+	uint64_t lasting() const
+	{
+		const core::BounceSlots::Serving serving = slots_.serving();
+		return serving.chunks - serving.transient;
+	}
 	void note_transient(uint64_t now);
-	unsigned grow(uint64_t now);
+	unsigned grow(uint64_t now, BounceSlice &slice);
 	bool bring_one(uint64_t now);
 	bool bring(unsigned index, core::ChunkState state, uint64_t expected, uint64_t now);
 	bool keep_transient();
-	unsigned shrink(uint64_t now);
+	unsigned shrink(uint64_t now, BounceSlice &slice);
 	bool may_go(core::ChunkUse use, uint64_t now);
-	unsigned end_transients(uint64_t now);
-	unsigned stand_by(uint64_t now);
+	unsigned end_transients(uint64_t now, BounceSlice &slice);
+	bool is_quiet(Transient &transient, uint64_t now);
+	unsigned stand_by(uint64_t now, BounceSlice &slice);
 
 	const char *const name_;
 	core::BounceSlots &slots_;
@@ -79,12 +88,12 @@ private:
 	const uint64_t initial_;
 	const bool has_standby_;
 	CoreUpkeep core_;
-	uint64_t serving_;      // chunks that stay until they are shrunk away
 	uint64_t owed_ = 0;     // chunks that are to come
 	unsigned standby_ = BounceChunks::kNone;
 	std::vector<Transient> transients_;  // with room for all
 	BouncePeak peak_;
 	unsigned look_from_ = 0;             // where shrinking goes on
+	size_t next_transient_ = 0;          // to be looked at
 	uint64_t no_memory_before_ns_ = 0, no_reclaim_before_ns_ = 0;
 	LogLimit refusals_;
 	std::atomic<uint64_t> grows_ = 0, shrinks_ = 0;

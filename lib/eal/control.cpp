@@ -95,16 +95,17 @@ unsigned trim(iovad_domain &d, uint64_t now)
 	return d.upkeep.trim(d.core, now);
 }
 
-unsigned serve_bounce(iovad_domain &d, uint64_t now)
+// Until the domains want the next pass.
+unsigned serve_bounce(uint64_t end)
 {
 	const Stopwatch stopwatch(statistics.bounce_ns);
-	return serve_bounce_pools(d, now);
+	return serve_bounce_pools(is_there, now_ns(), end);
 }
 
 unsigned serve(iovad_domain &d)
 {
 	const uint64_t now = now_ns();
-	const unsigned items = serve_mappings(d) + add_nodes(d, now) + trim(d, now) + serve_bounce(d, now);
+	const unsigned items = serve_mappings(d) + add_nodes(d, now) + trim(d, now);
 	d.log.settle(now);
 	return items;
 }
@@ -152,8 +153,10 @@ unsigned control_pass(Runner runner)
 	uint64_t interval = kMostIntervalUs;
 	for_each_there(domains, [&](iovad_domain &d) {
 		items += serve(d);
-		interval = std::min({interval, interval_of(d), bounce_interval_us(d)});
+		interval = std::min(interval, interval_of(d));
 	});
+	items += serve_bounce(begin + 1000 * interval);
+	interval = std::min(interval, bounce_interval_us());
 	const uint64_t ns = now_ns() - begin;
 	statistics.items.fetch_add(items, kRelaxed);
 	statistics.passes.record(ns);

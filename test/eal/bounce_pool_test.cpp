@@ -125,6 +125,7 @@ TEST_F(BouncePool, NullAndZero)
 	EXPECT_EQ(-EINVAL, iovad_bounce_sync_for_device(nullptr, pool.last(), 0, 1, IOVAD_TO_DEVICE));
 	EXPECT_EQ(-EINVAL, iovad_bounce_stats_get(nullptr, &stats));
 	EXPECT_EQ(-EINVAL, iovad_bounce_stats_get(pool, nullptr));
+	EXPECT_EQ(-EINVAL, iovad_bounce_verify(nullptr, stderr));
 	for (const uint32_t dir : {0u, 4u, IOVAD_TO_DEVICE | IOVAD_BOUNCE_OVERWRITE, 8u})
 		EXPECT_EQ(-EINVAL, iovad_bounce_map(pool, &byte, 1, 0, dir, &iova)) << dir;
 	for (const uint64_t mask : {uint64_t{2}, uint64_t{5}, 2 * kChunk - 1})
@@ -187,6 +188,18 @@ TEST_F(BouncePool, CountsWhatItDoes)
 	EXPECT_EQ(0u, s.used_bytes);
 	EXPECT_EQ(100u, s.copied_out_bytes);
 	EXPECT_EQ(0u, s.misses | s.transient_bytes | s.grows | s.shrinks);
+}
+
+TEST_F(BouncePool, VerificationFindsWhatADeviceWroteBesideItsData)
+{
+	char byte = 1;
+	const rte_iova_t iova = pool.map(&byte, 1, IOVAD_FROM_DEVICE);
+	EXPECT_EQ(0, iovad_bounce_verify(pool, stderr));
+	device.write(iova, {2, 3});
+	EXPECT_EQ(-EIO, iovad_bounce_verify(pool, nullptr));
+	device.write(iova, {2, 0});
+	EXPECT_EQ(0, iovad_bounce_verify(pool, stderr));
+	pool.unmap(iova, 1, IOVAD_FROM_DEVICE);
 }
 
 // Whatever caches hold: demand within the pool's size is served.

@@ -44,7 +44,7 @@ private:
 		}
 		Device device(d);
 		use(p, device);
-		EXPECT_TRUE(p->slots.verify(stderr));
+		EXPECT_EQ(0, iovad_bounce_verify(p, stderr));
 		EXPECT_EQ(0, counted([&] { return iovad_bounce_pool_destroy(p); }));
 	}
 	void use(iovad_bounce_pool *p, Device &device)

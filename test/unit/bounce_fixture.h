@@ -25,11 +25,12 @@ public:
 
 	static BounceConfig config(unsigned chunks, uint64_t base = kBase)
 	{
-		return {base, chunks * kChunkBytes, chunks * kChunkGranules, 16, 512, 25, asymmetric_fence::enable()};
+		return {base, chunks * kChunkBytes, 16, 512, 25, asymmetric_fence::enable()};
 	}
 	explicit OwnedBounce(const BounceConfig &config)
-		: state_memory_(std::aligned_alloc(64, BounceState::bytes(config))), memory_(config.bytes >> kChunkShift),
-		  records_(config.bytes >> kChunkShift), slots(BounceState::format(state_memory_.get(), config), 1)
+		: records_(config.bytes >> kChunkShift),
+		  state_memory_(std::aligned_alloc(64, records_ * sizeof(ChunkRecords) + BounceState::bytes(config))),
+		  memory_(records_), slots(BounceState::format(records_of(records_), config), 1)
 	{
 	}
 	// The first `present` of the chunks, from the top, serve.
@@ -43,15 +44,14 @@ public:
 	{
 		Memory memory(std::aligned_alloc(kChunkBytes, kChunkBytes));
 		std::memset(memory.get(), 0x5a, kChunkBytes);
-		Memory records;
-		if (!slots.has_records(index))
-			records.reset(std::aligned_alloc(64, sizeof(ChunkRecords)));
-		const Status status = slots.add_chunk(index, memory.get(), records.get(), state);
-		if (slots.has_records(index) && records)
-			records_[index] = std::move(records);
+		const Status status = add(index, memory.get(), state);
 		if (status == Status::ok)
 			memory_[index] = std::move(memory);
 		return status;
+	}
+	Status add(unsigned index, void *memory, ChunkState state = ChunkState::serving)
+	{
+		return slots.add_chunk(index, memory, slots.has_records(index) ? nullptr : records_of(index), state);
 	}
 	Status remove(unsigned index)
 	{
@@ -113,8 +113,11 @@ private:
 		}
 	}
 
-	Memory state_memory_;
-	std::vector<Memory> memory_, records_;
+	void *records_of(uint64_t index) const { return static_cast<ChunkRecords *>(state_memory_.get()) + index; }
+
+	const uint64_t records_;
+	Memory state_memory_;  // records of all chunks, then the state: it wants them near
+	std::vector<Memory> memory_;
 
 public:
 	BounceSlots slots;

@@ -311,6 +311,14 @@ TEST_F(BounceSlotsTest, ServesBelowAndAcross4GiB)
 			mapped.push_back(iova);
 		EXPECT_EQ(mapped.size(), 2 * kChunkGranules);
 		EXPECT_TRUE(low.slots.verify(stderr));
+		// From this lcore's cache, wherever they lie.
+		const uint64_t reclaims = low.slots.domain().stats().reclaims;
+		for (const uint64_t m : {base, base + kChunkBytes}) {
+			EXPECT_EQ(low.slots.unmap(0, m, 1500, kTo, 0), BounceStatus::ok);
+			EXPECT_EQ(low.slots.map(0, buffer_.data(), 1500, 0, kTo, iova), BounceStatus::ok);
+			EXPECT_EQ(iova, m);
+		}
+		EXPECT_EQ(low.slots.domain().stats().reclaims, reclaims);
 		for (uint64_t m : mapped)
 			EXPECT_EQ(low.slots.unmap(0, m, 1500, kTo, 0), BounceStatus::ok);
 		EXPECT_EQ(low.slots.map(0, buffer_.data(), 4 << 20, 0, kTo, iova), BounceStatus::ok);

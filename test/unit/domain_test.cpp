@@ -185,6 +185,45 @@ TEST(DomainTest, AFailedBulkLeavesNothingBehind)
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 
+TEST(DomainTest, OfAFullTreeRefusalsNeedNoReclaim)
+{
+	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 24) - 1));
+	std::vector<uint64_t> a(4095);
+	ASSERT_EQ(d.domain.alloc_bulk(0, kPage, kNoLimit, a.data(), 4095), Status::ok);
+	uint64_t iova;
+	ASSERT_EQ(d.domain.alloc(0, kPage, kNoLimit, iova), Status::no_space);
+	const uint64_t reclaims = d.domain.stats().reclaims;
+	for (unsigned i = 0; i < 100; ++i) {
+		ASSERT_EQ(d.domain.alloc(i % 5, (1 + i % 64) * kPage, kNoLimit, iova), Status::no_space);
+		ASSERT_EQ(d.domain.alloc_range(kPage, kPage, kNoLimit, iova), Status::no_space);
+	}
+	EXPECT_EQ(d.domain.stats().reclaims, reclaims);
+	EXPECT_TRUE(d.domain.verify(stderr));
+}
+
+TEST(DomainTest, WhatIsAtHandComesWithoutAReclaim)
+{
+	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 24) - 1));
+	std::vector<uint64_t> a(4095);
+	uint64_t iova;
+	for (uint64_t &each : a)
+		ASSERT_EQ(d.domain.alloc_at_hand(0, kPage, kNoLimit, each), Status::ok);
+	EXPECT_EQ(d.domain.alloc_at_hand(0, kPage, kNoLimit, iova), Status::no_space);
+	ASSERT_EQ(d.domain.free(1, a[0], kPage), Status::ok);
+	EXPECT_EQ(d.domain.alloc_at_hand(0, kPage, kNoLimit, iova), Status::no_space) << "another lcore's";
+	EXPECT_EQ(d.domain.alloc_range_at_hand(kPage, kPage, kNoLimit, iova), Status::no_space);
+	EXPECT_EQ(d.domain.stats().reclaims, 0u);
+	EXPECT_EQ(d.domain.stats().fail_nospace, 0u);
+	EXPECT_EQ(d.domain.alloc_at_hand(1, kPage, kNoLimit, iova), Status::ok);
+	EXPECT_EQ(iova, a[0]);
+	ASSERT_EQ(d.domain.free(1, iova, kPage), Status::ok);
+	EXPECT_EQ(d.domain.alloc(0, kPage, kNoLimit, iova), Status::ok);
+	EXPECT_EQ(d.domain.stats().reclaims, 1u);
+	EXPECT_EQ(d.domain.alloc_at_hand(0, kPage + 1, kNoLimit, iova), Status::invalid);
+	EXPECT_EQ(d.domain.alloc_range_at_hand(kPage, 3 * kPage, kNoLimit, iova), Status::invalid);
+	EXPECT_TRUE(d.domain.verify(stderr));
+}
+
 TEST(DomainTest, AnLcoreThatLeavesGivesBackWhatItHeld)
 {
 	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 40) - 1));

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/range_tree/range_tree.h"
 #include "core/relaxed.h"
 #include "core/size_class.h"
 
@@ -83,7 +84,11 @@ struct alignas(64) SlotRecord {
 
 // Stays once it is there, so that a wrong use of addresses that have gone never reads freed memory.
 struct ChunkRecords {
+	// Whatever is mapped where, the slot space does not run out of nodes. One may be lost, see NodePool::add().
+	static constexpr uint64_t kNodes = RangeTree::more_nodes_for(kChunkGranules) + 1;
+
 	SlotRecord granule[kChunkGranules];
+	std::byte nodes[kNodes * kNodeBytes];
 };
 
 enum class ChunkState : uint8_t {

@@ -35,16 +35,18 @@ Status BounceSlots::begin_serving(unsigned index, ChunkState state)
 
 Status BounceSlots::add_chunk(unsigned index, void *va, void *records, ChunkState state)
 {
-	if (index >= chunks() || (state != ChunkState::serving && state != ChunkState::standby) ||
-	    has_records(index) == (records != nullptr))
+	if (index >= chunks() || state == ChunkState::absent || has_records(index) == (records != nullptr))
 		return Status::invalid;
 	LockGuard guard(state_->standby_lock);
 	if (state_->chunks[index] != ChunkState::absent)
 		return Status::exists;
 	BounceState::Place &place = places_[index];
 	if (records) {
+		auto *const fresh = new (records) ChunkRecords{};
+		if (!domain_.add_nodes(fresh->nodes, sizeof fresh->nodes))
+			return Status::invalid;
 		// Release: see Place.
-		__atomic_store_n(&place.records, new (records) ChunkRecords{}, __ATOMIC_RELEASE);
+		__atomic_store_n(&place.records, fresh, __ATOMIC_RELEASE);
 	}
 	auto *memory = static_cast<std::byte *>(va);
 	for (SlotRecord &r : place.load_records()->granule) {
@@ -53,15 +55,17 @@ Status BounceSlots::add_chunk(unsigned index, void *va, void *records, ChunkStat
 		memory += kBounceGranule;
 	}
 	store_relaxed(place.va, static_cast<std::byte *>(va));
-	if (state == ChunkState::serving) {
-		const Status status = begin_serving(index, state);
-		if (status != Status::ok)
-			store_relaxed(place.va, nullptr);
-		return status;
+	if (state == ChunkState::standby) {
+		state_->chunks[index] = state;
+		++state_->standby;
+		return Status::ok;
 	}
-	state_->chunks[index] = state;
-	++state_->standby;
-	return Status::ok;
+	const Status status = begin_serving(index, state);
+	if (status != Status::ok)
+		store_relaxed(place.va, nullptr);
+	else
+		state_->transient += state == ChunkState::transient;
+	return status;
 }
 
 Status BounceSlots::serve_chunk(unsigned index)

@@ -153,23 +153,39 @@ BounceStatus BounceSlots::map(unsigned lcore, void *va, uint64_t len, uint64_t m
 	return BounceStatus::ok;
 }
 
+// What is at hand, then what stands by, then what caches of other lcores hold: that takes system calls.
 // As long as chunks come to serve, by this thread or another, there may be a slot.
 BounceStatus BounceSlots::take(unsigned lcore, Slot &slot)
 {
 	for (bool missed = false;; missed = true) {
 		// Acquire pairs with begin_serving(): what came before this number is found.
 		const uint64_t served = state_->served.load(std::memory_order_acquire);
-		const Status status = slot.is_range() ? domain_.alloc_range(slot.asked_bytes(), slot.align, kNoLimit, slot.iova)
-						      : domain_.alloc(lcore, slot.asked_bytes(), kNoLimit, slot.iova);
-		if (status == Status::ok) [[likely]]
+		const auto more_serve = [&] { return served != state_->served.load(std::memory_order_acquire); };
+		if (take_at_hand(lcore, slot) == Status::ok) [[likely]]
+			return BounceStatus::ok;
+		const bool stood_by = take_standby() || more_serve();
+		const Status status = stood_by ? Status::no_space : take_from_all(lcore, slot);
+		if (status == Status::ok)
 			return BounceStatus::ok;
 		if (!missed)
 			note_miss(slot.bytes());
-		if (!take_standby() && served == state_->served.load(std::memory_order_acquire)) {
-			state_->refused.fetch_add(1, std::memory_order_relaxed);
-			return status == Status::again || can_grow() ? BounceStatus::again : BounceStatus::no_space;
-		}
+		if (stood_by || more_serve())
+			continue;
+		state_->refused.fetch_add(1, std::memory_order_relaxed);
+		return status == Status::again || can_grow() ? BounceStatus::again : BounceStatus::no_space;
 	}
+}
+
+Status BounceSlots::take_at_hand(unsigned lcore, Slot &slot)
+{
+	return slot.is_range() ? domain_.alloc_range_at_hand(slot.asked_bytes(), slot.align, kNoLimit, slot.iova)
+			       : domain_.alloc_at_hand(lcore, slot.asked_bytes(), kNoLimit, slot.iova);
+}
+
+Status BounceSlots::take_from_all(unsigned lcore, Slot &slot)
+{
+	return slot.is_range() ? domain_.alloc_range(slot.asked_bytes(), slot.align, kNoLimit, slot.iova)
+			       : domain_.alloc(lcore, slot.asked_bytes(), kNoLimit, slot.iova);
 }
 
 void BounceSlots::note_miss(uint64_t slot_bytes)

@@ -3,8 +3,8 @@
 //
 // The window of a pool is an address space of its own, the slot space: a core::Domain with
 // granules of 2 KiB whose addresses are the I/O virtual addresses in the window. So slots
-// have the lcores' magazines, the depot, the tree, and are reclaimed where they run out, as
-// all addresses are. All of it begins reserved. A chunk (2 MiB of memory) that comes to serve
+// have the lcores' magazines, the depot, the tree, and are reclaimed where they run out and nothing
+// stands by, as all addresses are. All of it begins reserved. A chunk (2 MiB of memory) that comes to serve
 // is unreserved, one that goes is reserved again.
 //
 //   up to 128 KiB   a block, from this lcore's magazine: aligned to its length, a power of two
@@ -41,7 +41,7 @@ enum class BounceStatus : uint8_t {
 	ok,
 	invalid,          // EINVAL
 	too_long,         // EMSGSIZE
-	again,            // EAGAIN: no slot, and the pool can grow, or the slot space can get nodes
+	again,            // EAGAIN: no slot, and the pool can grow, or what is given back may help
 	no_space,         // ENOSPC: no slot, and it cannot
 	not_of_pool,      // ENXIO
 	not_mapped,       // ENOENT
@@ -54,7 +54,6 @@ enum class BounceStatus : uint8_t {
 struct BounceConfig {
 	uint64_t base;           // of the window: a multiple of 2 MiB, not 0
 	uint64_t bytes;          // likewise
-	uint64_t max_ranges;     // slots that the tree has nodes for; more need add_nodes()
 	uint32_t caches;         // lcores that can have a cache; as in DomainConfig
 	uint32_t magazines;
 	unsigned cache_percent;  // of the window
@@ -135,9 +134,10 @@ public:
 	// Whether a chunk has had its records; if not, add_chunk() wants sizeof(ChunkRecords) of
 	// memory, aligned to 64, for as long as the pool lives.
 	bool has_records(unsigned index) const { return state_->has_records(index); }
-	// An absent chunk comes, mapped at chunk_iova(). state: serving or standby. records: memory,
+	// An absent chunk comes, mapped at chunk_iova(), in any state that is not absent. records: memory,
 	// formatted here, or null if has_records(). What va holds does not matter.
-	// exists: it is there. invalid: index, state, or no records. again: no node, nothing changed.
+	// exists: it is there. invalid: index, state, no records, or more than 1 TiB from the pool's state. again: no
+	// node, nothing changed.
 	Status add_chunk(unsigned index, void *va, void *records, ChunkState state);
 	// A chunk on standby, or transient, becomes one that serves. not_found: it is neither. again: no node.
 	Status serve_chunk(unsigned index);
@@ -152,9 +152,18 @@ public:
 	uint64_t take_peak();
 	uint64_t out_bytes() const;
 	bool can_grow() const { return load_relaxed(state_->serving) < chunks(); }
+	// Chunks that serve; the transient ones among them.
+	struct Serving {
+		uint64_t chunks, transient;
+	};
+	Serving serving() const
+	{
+		LockGuard guard(state_->standby_lock);
+		return {state_->serving, state_->transient};
+	}
 
 	// ---- upkeep: see Domain ----
-	Domain &domain() { return domain_; }  // nodes_wanted(), add_nodes(), settle(), stats(), views
+	Domain &domain() { return domain_; }  // settle(), stats(), views
 	void release_lcore(unsigned lcore) { domain_.release_lcore(lcore); }
 	void end_period() { domain_.end_period(); }
 	Domain::Trimmed trim(unsigned most) { return domain_.trim(most); }
@@ -182,6 +191,8 @@ private:
 				uint64_t iova) const;
 	BounceStatus map_other(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir, uint64_t &iova);
 	BounceStatus take(unsigned lcore, Slot &slot);
+	Status take_at_hand(unsigned lcore, Slot &slot);
+	Status take_from_all(unsigned lcore, Slot &slot);
 	void note_miss(uint64_t slot_bytes);
 	void fill(const Slot &slot, const std::byte *va, uint64_t len, uint32_t dir);
 	BounceStatus finish_unmap(unsigned lcore, SlotRecord &r, uint64_t iova);

@@ -15,8 +15,9 @@ DomainConfig domain_config(const BounceConfig &c)
 {
 	// It may end at 2^64.
 	const Pfn first = c.base >> kBounceShift;
-	const Geometry window = {kBounceGranule, kBounceShift, first, first + (c.bytes >> kBounceShift)};
-	return {window, c.max_ranges, c.caches, c.magazines, c.cache_percent, c.cached};
+	const Geometry window = {kBounceGranule, kBounceShift, first, first + (c.bytes >> kBounceShift), true};
+	// For the reserved range that it begins with; each chunk brings nodes.
+	return {window, 1, c.caches, c.magazines, c.cache_percent, c.cached};
 }
 
 struct Layout {

@@ -71,10 +71,8 @@ void select_isa(Isa isa)
 
 uint32_t RangeTree::nodes_for(uint64_t ranges)
 {
-	// Two keys per range in leaves that are just not small; the inner levels above come
-	// to an eighth of that, and a path to split.
-	const uint64_t leaves = ranges * 2 / Leaf::kSmall + 1;
-	const uint64_t nodes = leaves + leaves / 8 + 2 * kMaxHeight;
+	// And a path to split.
+	const uint64_t nodes = more_nodes_for(ranges) + 2 * kMaxHeight;
 	return nodes < NodePool::kMost ? static_cast<uint32_t>(nodes) : NodePool::kMost;
 }
 

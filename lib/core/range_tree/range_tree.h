@@ -61,6 +61,14 @@ public:
 	// Nodes that hold `ranges` ranges even where each is followed by a gap and leaves are
 	// as empty as taking and giving back at random leaves them at worst.
 	static uint32_t nodes_for(uint64_t ranges);
+	// What they need in a tree that others gave it nodes before.
+	static constexpr uint64_t more_nodes_for(uint64_t ranges)
+	{
+		// Two keys per range in leaves that are just not small; the inner levels above come
+		// to an eighth of that.
+		const uint64_t leaves = ranges * 2 / Leaf::kSmall + 1;
+		return leaves + leaves / 8 + 1;
+	}
 
 	// One gap [first, end). The pool must have a node.
 	void init(NodePool *pool, Pfn first, Pfn end);

@@ -279,7 +279,7 @@ IOVAD_API int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_r
 /**
  * Recompute every invariant of the domain and compare. Holds the lock for all of
  * it and keeps other lcores out of their caches meanwhile (they are served by
- * the tree): for tests and diagnosis.
+ * the tree): for tests and diagnosis. Bounce pools: iovad_bounce_verify().
  * @param why where to write what does not hold; may be NULL.
  * @return 0 all hold; -EINVAL d is NULL; -EIO something does not.
  */

@@ -14,20 +14,25 @@
  * it, and is mapped, 2 MiB at a time. Slots up to 128 KiB are powers of two from 2 KiB on, longer
  * ones multiples of 2 KiB; each is aligned to its length's next power of two, at most 2 MiB. What is longer
  * than that lies in several huge pages at consecutive addresses. An lcore has slots of up to 128 KiB
- * of its own, as it has addresses: a hit takes no lock and makes no system call.
+ * of its own, as it has addresses: a hit takes no lock and makes no system call; nor does a miss that what stands
+ * by serves (IOVAD_BOUNCE_F_TRANSIENT). Otherwise, before a map is refused, slots that other lcores keep are collected.
  *
  * The memory of a slot that does not hold the caller's data is zero when the device first gets
  * it, so that no other mapping's data is seen there; but what a device itself wrote beside the data of a
  * mapping stays until that memory is used again.
  *
  * Pools grow and shrink on the control lcore (iovad_control.h) only: where none runs, a pool
- * keeps the size that it has.
+ * keeps the size that it has. Each 16 MiB that it grows by are a memzone, of which EAL has 2560 by
+ * default; what it begins with is one, where there is as much memory in a row. Beside each 2 MiB there are 109 KiB for
+ * what is known of its slots.
  *
  * Mapping, syncing and unmapping: any thread of the process that made the pool; two calls for one
  * mapping must not run at once. Creating and destroying may block.
  */
 #ifndef IOVAD_BOUNCE_H
 #define IOVAD_BOUNCE_H
+
+#include <stdio.h>
 
 #include <iovad/iovad_dma.h>
 
@@ -58,7 +63,7 @@ struct iovad_bounce_pool;
  * Called on the control lcore, or by who creates or destroys the pool, never on the data path:
  * may block. prepare: memory is about to be mapped, e.g. to be shared with the host of a
  * confidential guest; 0 or a negative errno, which refuses it. release: it is unmapped. They may map, unmap
- * and sync, and must call nothing else of iovad. Lazy unmapping waits for them. opaque must stay until
+ * and sync, and must call nothing else of iovad. Lazy unmapping waits for one of them at most. opaque must stay until
  * release was called for all that was prepared: where memory could not be unmapped (-EIO of
  * iovad_bounce_pool_destroy(), and a creation that failed) that is later, by a pass or by who destroys the domain.
  * @param len a multiple of 2 MiB.
@@ -96,17 +101,20 @@ struct iovad_bounce_stats {
 
 /**
  * @return the pool, or NULL with rte_errno: EINVAL conf is NULL, of another size, or holds what it
- *   must not (the log says what); EEXIST a pool of this name exists; ENOTSUP the domain has no
- *   backend, or belongs to another process; ENOSPC no max_bytes of addresses in a row under the
- *   limit; ENOMEM not so many huge pages on the socket; EAGAIN, EPERM, EIO as iovad_region_add(); what
- *   prepare said.
+ *   must not (the log says what); EEXIST a pool of this name exists, or a device joined that cannot
+ *   address what is in use; ENOTSUP the domain has no backend, or belongs to another process; ENOSPC no
+ *   max_bytes of addresses in a row under the limit, or the backend can hold no more mappings; ENOMEM not
+ *   so many huge pages on the socket, no other memory, or no more of it may be locked; EAGAIN, EPERM, EIO
+ *   as iovad_region_add(); what prepare said.
  */
 IOVAD_API struct iovad_bounce_pool *iovad_bounce_pool_create(const struct iovad_bounce_conf *conf);
 
 /**
- * @return 0; -EINVAL p is NULL; -EBUSY something is still mapped, or a port uses the pool (the log
- *   says which): it works as before; -EIO its memory could not be unmapped: the pool is gone, that
- *   memory stays reserved.
+ * No thread may be in a call with the pool, or make one after this. Where a device does not answer it waits for
+ * one try to unmap; the rest is left to the control lcore.
+ * @return 0; -EINVAL p is NULL; -EBUSY something is still mapped, a port uses the pool, or a thread was
+ *   in a call (the log says which): it works as before, try again; -EIO its memory could not be unmapped: the
+ *   pool is gone, that memory stays reserved until it can be.
  */
 IOVAD_API int iovad_bounce_pool_destroy(struct iovad_bounce_pool *p);
 
@@ -155,6 +163,15 @@ IOVAD_API int iovad_bounce_sync_for_cpu(struct iovad_bounce_pool *p, rte_iova_t 
  */
 IOVAD_API int iovad_bounce_sync_for_device(struct iovad_bounce_pool *p, rte_iova_t iova, uint64_t off,
 					   uint64_t len, uint32_t dir);
+
+/**
+ * Recompute all that is known of the pool and its slots, padding too, and compare: for tests and
+ * diagnosis. Nobody may map, sync or unmap, and no device write to the pool, meanwhile. iovad_verify() does not look
+ * into pools, since it may run beside all that.
+ * @param why where to write what does not hold; may be NULL.
+ * @return 0 all holds; -EINVAL p is NULL; -EIO something does not; -ENOMEM.
+ */
+IOVAD_API int iovad_bounce_verify(struct iovad_bounce_pool *p, FILE *why);
 
 /** Sums over all lcores, not of one moment. @return 0; -EINVAL a pointer is NULL. */
 IOVAD_API int iovad_bounce_stats_get(struct iovad_bounce_pool *p, struct iovad_bounce_stats *out);

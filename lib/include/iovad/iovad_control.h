@@ -8,6 +8,7 @@
  *   trying again what could not be unmapped
  *   giving the tree more nodes before it runs out of them
  *   trimming the depot to what lcores exchange, and sizing magazines
+ *   growing and shrinking bounce pools (iovad_bounce.h), with what their hooks do, and keeping memory ready for them
  *
  * One of three ways to run it, as the application likes: a thread of iovad's own, a
  * DPDK service on a service lcore, or a call in a loop of the application's. Started
@@ -39,8 +40,8 @@ extern "C" {
  * To be called at least every lazy_max_age_us / 4 of the most impatient domain. What was
  * unmapped lazily is held back until it has waited for as long, or half of
  * lazy_max_bytes is deferred, and then goes with its neighbours. iovad_flush() takes all at once.
- * @return items reclaimed (ranges unmapped, magazines trimmed, chunks of nodes added);
- *   0 also where another pass is running.
+ * @return items reclaimed (ranges unmapped, magazines trimmed, chunks of nodes added), and 2 MiB of
+ *   bounce pools that came or went; 0 also where another pass is running.
  */
 IOVAD_API int iovad_control_poll(void);
 
