@@ -27,13 +27,15 @@ inline iovad_domain_conf soft_conf()
 
 class BouncePool {
 public:
-	BouncePool(iovad_domain *d, uint64_t bytes) : name_(unique_name())
+	BouncePool(iovad_domain *d, uint64_t bytes) : BouncePool(d, bytes, bytes) {}
+	BouncePool(iovad_domain *d, uint64_t initial, uint64_t most) : name_(unique_name())
 	{
 		iovad_bounce_conf conf;
 		EXPECT_EQ(0, iovad_bounce_conf_init(&conf));
 		conf.name = name_.c_str();
 		conf.domain = d;
-		conf.initial_bytes = conf.max_bytes = bytes;
+		conf.initial_bytes = initial;
+		conf.max_bytes = most;
 		pool_ = iovad_bounce_pool_create(&conf);
 		if (!pool_)
 			throw std::runtime_error("no bounce pool: " + std::string(rte_strerror(rte_errno)));
