@@ -53,6 +53,7 @@ public:
 			pool_ = nullptr;
 	}
 	operator iovad_bounce_pool *() const { return pool_; }
+	const char *name() const { return name_.c_str(); }
 	iovad_bounce_stats stats() const
 	{
 		iovad_bounce_stats s;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Ports with bounce where DPDK refuses something, and ports that are configured so that it cannot be:
+// Ports with bounce where DPDK refuses something or memory runs out, and ports that are configured so that it cannot be:
 // errors are clear, nothing is left, and it works once nothing is refused. The linker leads the
 // library's calls here (--wrap, see meson.build).
 #include <cerrno>
+#include <cstdlib>
+#include <new>
 
 #include "bounce_packets.h"
 
@@ -11,9 +13,24 @@ namespace {
 int allowed = -1;          // calls, before one fails; negative: all succeed
 uint64_t tx_offloads = 0;  // that ports say they have
 
+thread_local int allocations = -1;  // likewise
+
 bool fails() { return allowed >= 0 && allowed-- == 0; }
 
+void *memory(size_t n, size_t align)
+{
+	void *const p = allocations >= 0 && allocations-- == 0 ? nullptr : std::aligned_alloc(align, (n + align - 1) / align * align);
+	return p ? p : throw std::bad_alloc();
+}
+
 }  // namespace
+
+void *operator new(size_t n) { return memory(n, alignof(std::max_align_t)); }
+void *operator new(size_t n, std::align_val_t align) { return memory(n, static_cast<size_t>(align)); }
+void operator delete(void *p) noexcept { std::free(p); }
+void operator delete(void *p, size_t) noexcept { std::free(p); }
+void operator delete(void *p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void *p, size_t, std::align_val_t) noexcept { std::free(p); }
 
 extern "C" {
 
@@ -77,6 +94,22 @@ protected:
 		allowed = -1;
 		tx_offloads = 0;
 	}
+	void expect_nothing_done()
+	{
+		EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_disable(port.id()));
+		rte_mbuf *m = segment(heap, "as if nothing had been");
+		EXPECT_EQ(m, through(m));
+		rte_pktmbuf_free(m);
+		pool.destroy(0);
+		new (&pool) BouncePool(domain, kPoolBytes);
+	}
+	void expect_to_work()
+	{
+		ASSERT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
+		rte_mbuf *out = through(segment(heap, "bounced"));
+		EXPECT_EQ("bounced", read_by_device(domain, out));
+		rte_pktmbuf_free(out);
+	}
 };
 
 TEST_F(RefusedBounce, EachCallOfEnable)
@@ -86,18 +119,60 @@ TEST_F(RefusedBounce, EachCallOfEnable)
 		allowed = before;
 		const int error = iovad_ethdev_bounce_enable(port.id(), pool);
 		EXPECT_TRUE(error == -ENOMEM || error == -EIO) << error;
-		EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_disable(port.id()));
-		rte_mbuf *m = segment(heap, "as if nothing had been");
-		EXPECT_EQ(m, through(m));
-		rte_pktmbuf_free(m);
-		pool.destroy(0);
-		new (&pool) BouncePool(domain, kPoolBytes);
+		expect_nothing_done();
 	}
 	allowed = -1;
+	expect_to_work();
+}
+
+TEST_F(RefusedBounce, EachAllocationOfEnable)
+{
+	int before = 0;
+	for (int error = -ENOMEM; error != 0; ++before) {
+		allocations = before;
+		error = iovad_ethdev_bounce_enable(port.id(), pool);
+		allocations = -1;
+		if (error == 0)
+			break;
+		ASSERT_EQ(-ENOMEM, error);
+		expect_nothing_done();
+	}
+	EXPECT_GT(before, 0);
+	// Nor does what follows.
+	allocations = 0;
+	const int error = iovad_ethdev_bounce_disable(port.id());
+	allocations = -1;
+	EXPECT_EQ(0, error);
+	expect_to_work();
+}
+
+// With mbufs out, whose pool is kept.
+TEST_F(RefusedBounce, ClosingAllocatesNothing)
+{
 	ASSERT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
-	rte_mbuf *out = through(segment(heap, "bounced"));
-	EXPECT_EQ("bounced", read_by_device(domain, out));
+	rte_mbuf *out = through(segment(heap, "out"));
+	allocations = 0;
+	port.close();
+	EXPECT_EQ(0, allocations);
+	allocations = -1;
 	rte_pktmbuf_free(out);
+}
+
+// What there was to count before is gone with it, too.
+TEST_F(RefusedBounce, ThereIsNothingToCountThen)
+{
+	iovad_ethdev_bounce_stats s;
+	allowed = 2;
+	EXPECT_EQ(-ENOMEM, iovad_ethdev_bounce_enable(port.id(), pool));
+	EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_stats_get(port.id(), &s));
+	allowed = -1;
+	EXPECT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
+	EXPECT_EQ(0, iovad_ethdev_bounce_stats_get(port.id(), &s));
+	EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
+	EXPECT_EQ(0, iovad_ethdev_bounce_stats_get(port.id(), &s));
+	tx_offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	EXPECT_EQ(-ENOTSUP, iovad_ethdev_bounce_enable(port.id(), pool));
+	EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_stats_get(port.id(), &s));
 }
 
 TEST_F(RefusedBounce, PacketPools)

@@ -8,6 +8,7 @@
 #include <rte_launch.h>
 
 #include "bounce_packets.h"
+#include "captured_log.h"
 
 namespace iovad::test {
 namespace {
@@ -229,6 +230,44 @@ TEST_F(SendBounced, WithoutASlotTheRestIsTheCallersAsItWas)
 	EXPECT_EQ(1u, buffer.freed);
 }
 
+// The first segment has a slot, the second does not.
+TEST_F(SendBounced, ChainsThatDoNotFitWait)
+{
+	std::vector<rte_mbuf *> others;
+	while (rte_mbuf *m = rte_pktmbuf_alloc(heap.get()))
+		others.push_back(m);
+	rte_pktmbuf_free_bulk(others.data(), 2);
+	others.erase(others.begin(), others.begin() + 2);
+	char data[1] = {};
+	std::vector<rte_iova_t> slots;
+	for (rte_iova_t iova; iovad_bounce_map(pool, data, 1, 0, IOVAD_TO_DEVICE, &iova) == 0;)
+		slots.push_back(iova);
+	const auto give_back_slot = [&] {
+		EXPECT_EQ(0, iovad_bounce_unmap(pool, slots.back(), 1, IOVAD_TO_DEVICE, 0));
+		slots.pop_back();
+	};
+	give_back_slot();
+	rte_mbuf *m = chain(heap, {"head, ", "tail"}), *const tail = m->next;
+	EXPECT_FALSE(port.send_one(m));
+	EXPECT_EQ(nullptr, port.take_sent());
+	EXPECT_EQ(tail, m->next);
+	EXPECT_EQ("head, tail", text_of(m));
+	EXPECT_EQ(slots.size() * 2048, pool.stats().used_bytes);
+	EXPECT_EQ(0u, counted().tx_copied);
+	EXPECT_EQ(1u, counted().tx_held_back);
+	give_back_slot();
+	EXPECT_TRUE(port.send_one(m));
+	rte_mbuf *out = port.take_sent();
+	EXPECT_EQ("head, tail", read_by_device(domain, out));
+	EXPECT_EQ(nullptr, port.take_sent());
+	EXPECT_EQ(2u, free_mbufs(heap));
+	EXPECT_EQ(1u, counted().tx_copied);
+	rte_pktmbuf_free(out);
+	while (!slots.empty())
+		give_back_slot();
+	rte_pktmbuf_free_bulk(others.data(), static_cast<unsigned>(others.size()));
+}
+
 // What was replaced and finds the queue full is sent as it is later.
 TEST_F(SendBounced, AFullQueueKeepsWhatWasReplaced)
 {
@@ -358,6 +397,53 @@ TEST_F(SendBounced, MappedPacketsThatOthersHoldToo)
 	rte_pktmbuf_free(m);
 }
 
+unsigned header_pools()
+{
+	unsigned n = 0;
+	rte_mempool_walk([](rte_mempool *pool, void *count) {
+		*static_cast<unsigned *>(count) += std::strncmp(pool->name, "iovad_bounce_", 13) == 0;
+	}, &n);
+	return n;
+}
+
+TEST_F(SendBounced, HeadersGoWithThePort)
+{
+	rte_pktmbuf_free(through(segment(heap, "one")));
+	EXPECT_EQ(1u, header_pools());
+	EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
+	EXPECT_EQ(1u, header_pools());
+	port.close();
+	EXPECT_EQ(0u, header_pools());
+}
+
+// They stay while some are out, which the log counts once each.
+TEST_F(SendBounced, HeadersThatAreOutStayUntilTheyAreFree)
+{
+	rte_mbuf *out = through(segment(heap, "out")), *cloned = through(segment(heap, "cloned"));
+	rte_mbuf *clone = rte_pktmbuf_clone(cloned, heap.get());
+	rte_pktmbuf_free(cloned);
+	Log log;
+	port.close();
+	EXPECT_NE(std::string::npos, log.text().find(" 2 mbufs of iovad_bounce_")) << log.text();
+	RingPort other(heap.get());
+	const auto look = [&] {
+		EXPECT_EQ(0, iovad_ethdev_bounce_enable(other.id(), pool));
+		EXPECT_EQ(0, iovad_ethdev_bounce_disable(other.id()));
+	};
+	look();
+	EXPECT_EQ(2u, header_pools());
+	EXPECT_EQ("out", read_by_device(domain, out));
+	rte_pktmbuf_free(out);
+	look();
+	EXPECT_EQ(2u, header_pools());
+	EXPECT_EQ("cloned", read_by_device(domain, clone));
+	rte_pktmbuf_free(clone);
+	while (header_pools() == 2)
+		look();
+	other.close();
+	EXPECT_EQ(0u, header_pools());
+}
+
 // What one lcore sends. Its packets are in a pool of its own: those waiting for a lock of DPDK's would wait
 // for who has lost its CPU.
 struct Sender {
@@ -390,7 +476,7 @@ struct Sender {
 TEST(EnableBounce, WhileQueuesAreInUse)
 {
 	TestDomain domain(soft_conf());
-	BouncePool pool(domain, 4 * kChunk);
+	BouncePool pool(domain, 16 * kChunk);
 	Mempool heap = heap_pool();
 	RingPort port(heap.get(), rte_lcore_count());
 	std::atomic<bool> stop = false;
