@@ -3,10 +3,13 @@
 // its devices cannot reach, and what devices see of a packet.
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <thread>
 
+#include <rte_launch.h>
 #include <rte_mbuf.h>
 
 #include "iovad/iovad_ethdev.h"
@@ -148,6 +151,26 @@ public:
 private:
 	std::string memory_;
 	rte_mbuf_ext_shared_info info_;
+};
+
+// What EAL's lcores do until it is over.
+class AtWork {
+public:
+	bool goes_on() const { return !over_; }
+	void is_done() { ++done_; }
+	// So many see that it is over, and all that they did came before this: ThreadSanitizer sees that
+	// here, and not in EAL.
+	void end(size_t lcores)
+	{
+		over_ = true;
+		while (done_ < lcores)
+			std::this_thread::yield();
+		rte_eal_mp_wait_lcore();
+	}
+
+private:
+	std::atomic<bool> over_ = false;
+	std::atomic<size_t> done_ = 0;
 };
 
 class BouncePackets : public testing::Test {

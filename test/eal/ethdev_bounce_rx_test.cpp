@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets that are received through a bounce pool: the application gets copies, and all that the driver
 // said of them.
-#include <atomic>
-#include <thread>
-
-#include <rte_launch.h>
-
 #include "bounce_packets.h"
 
 namespace iovad::test {
@@ -211,18 +206,19 @@ struct Receiver {
 	RingPort *port;
 	uint16_t queue;
 	Mempool target, device;
-	std::atomic<bool> *stop;
+	AtWork *at_work;
 	uint64_t copied = 0, passed = 0, wrong = 0;
 
 	static int work(void *receiver)
 	{
 		static_cast<Receiver *>(receiver)->receive();
+		static_cast<Receiver *>(receiver)->at_work->is_done();
 		return 0;
 	}
 	void receive()
 	{
 		const std::string name = "queue " + std::to_string(queue) + ", packet ";
-		for (unsigned i = 0; !*stop; ++i) {
+		for (unsigned i = 0; at_work->goes_on(); ++i) {
 			port->arrive(segment(device, name + std::to_string(i)), queue);
 			rte_mbuf *out = port->receive_one(queue);
 			wrong += !out || text_of(out) != name + std::to_string(i);
@@ -240,7 +236,7 @@ TEST(ReceiveBounce, WhileQueuesAreInUse)
 	BouncePool pool(domain, 17 * kChunk);
 	Mempool heap = heap_pool();
 	RingPort port(heap.get(), rte_lcore_count());
-	std::atomic<bool> stop = false;
+	AtWork at_work;
 	std::vector<Receiver> receivers;
 	receivers.reserve(rte_lcore_count());
 	unsigned lcore;
@@ -248,7 +244,7 @@ TEST(ReceiveBounce, WhileQueuesAreInUse)
 		Mempool target = heap_pool(63);
 		Mempool device(create(unique_name().c_str(), pool, target.get(), 63));
 		ASSERT_NE(nullptr, device);
-		receivers.push_back({&port, static_cast<uint16_t>(receivers.size()), std::move(target), std::move(device), &stop});
+		receivers.push_back({&port, static_cast<uint16_t>(receivers.size()), std::move(target), std::move(device), &at_work});
 		ASSERT_EQ(0, rte_eal_remote_launch(Receiver::work, &receivers.back(), lcore));
 	}
 	uint64_t copied = 0;
@@ -260,8 +256,7 @@ TEST(ReceiveBounce, WhileQueuesAreInUse)
 		EXPECT_EQ(0, iovad_ethdev_bounce_stats_get(port.id(), &s));
 		copied += s.rx_copied;
 	}
-	stop = true;
-	rte_eal_mp_wait_lcore();
+	at_work.end(receivers.size());
 	uint64_t received = 0;
 	for (const Receiver &r : receivers) {
 		EXPECT_EQ(0u, r.wrong);

@@ -25,12 +25,13 @@ void *memory(size_t n, size_t align)
 
 }  // namespace
 
-void *operator new(size_t n) { return memory(n, alignof(std::max_align_t)); }
-void *operator new(size_t n, std::align_val_t align) { return memory(n, static_cast<size_t>(align)); }
-void operator delete(void *p) noexcept { std::free(p); }
-void operator delete(void *p, size_t) noexcept { std::free(p); }
-void operator delete(void *p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void *p, size_t, std::align_val_t) noexcept { std::free(p); }
+// Not inlined: gcc would see new without its delete.
+[[gnu::noinline]] void *operator new(size_t n) { return memory(n, alignof(std::max_align_t)); }
+[[gnu::noinline]] void *operator new(size_t n, std::align_val_t align) { return memory(n, static_cast<size_t>(align)); }
+[[gnu::noinline]] void operator delete(void *p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void *p, size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void *p, std::align_val_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void *p, size_t, std::align_val_t) noexcept { std::free(p); }
 
 extern "C" {
 

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets that are sent through a bounce pool: what is copied and what passes, what is kept, and that
 // nothing is lost.
-#include <atomic>
-#include <thread>
-
 #include <rte_bus_vdev.h>
-#include <rte_launch.h>
 
 #include "bounce_packets.h"
 #include "captured_log.h"
@@ -449,19 +445,20 @@ TEST_F(SendBounced, HeadersThatAreOutStayUntilTheyAreFree)
 struct Sender {
 	RingPort *port;
 	uint16_t queue;
-	std::atomic<bool> *stop;
+	AtWork *at_work;
 	Mempool packets = heap_pool(63);
 	unsigned wrong = 0;
 
 	static int work(void *sender)
 	{
 		static_cast<Sender *>(sender)->send();
+		static_cast<Sender *>(sender)->at_work->is_done();
 		return 0;
 	}
 	void send()
 	{
 		const std::string name = "queue " + std::to_string(queue) + ", packet ";
-		for (unsigned i = 0; !*stop; ++i) {
+		for (unsigned i = 0; at_work->goes_on(); ++i) {
 			std::vector<rte_mbuf *> one{segment(packets, name + std::to_string(i))};
 			while (port->send(one, queue) == 0)
 				std::this_thread::yield();
@@ -479,12 +476,12 @@ TEST(EnableBounce, WhileQueuesAreInUse)
 	BouncePool pool(domain, 16 * kChunk);
 	Mempool heap = heap_pool();
 	RingPort port(heap.get(), rte_lcore_count());
-	std::atomic<bool> stop = false;
+	AtWork at_work;
 	std::vector<Sender> senders;
 	senders.reserve(rte_lcore_count());
 	unsigned lcore;
 	RTE_LCORE_FOREACH_WORKER(lcore) {
-		senders.push_back({&port, static_cast<uint16_t>(senders.size()), &stop});
+		senders.push_back({&port, static_cast<uint16_t>(senders.size()), &at_work});
 		ASSERT_EQ(0, rte_eal_remote_launch(Sender::work, &senders.back(), lcore));
 	}
 	for (unsigned times = 0; times < 300 || pool.stats().maps < 1000; ++times) {
@@ -492,8 +489,7 @@ TEST(EnableBounce, WhileQueuesAreInUse)
 		std::this_thread::yield();
 		EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
 	}
-	stop = true;
-	rte_eal_mp_wait_lcore();
+	at_work.end(senders.size());
 	for (const Sender &s : senders) {
 		EXPECT_EQ(0u, s.wrong);
 		EXPECT_EQ(63u, free_mbufs(s.packets));
