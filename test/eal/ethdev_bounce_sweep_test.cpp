@@ -3,35 +3,18 @@
 // errors are clear, nothing is left, and it works once nothing is refused. The linker leads the
 // library's calls here (--wrap, see meson.build).
 #include <cerrno>
-#include <cstdlib>
-#include <new>
 
 #include "bounce_packets.h"
+#include "failing_calls.h"
 
 namespace {
 
 int allowed = -1;          // calls, before one fails; negative: all succeed
 uint64_t tx_offloads = 0;  // that ports say they have
 
-thread_local int allocations = -1;  // likewise
-
 bool fails() { return allowed >= 0 && allowed-- == 0; }
 
-void *memory(size_t n, size_t align)
-{
-	void *const p = allocations >= 0 && allocations-- == 0 ? nullptr : std::aligned_alloc(align, (n + align - 1) / align * align);
-	return p ? p : throw std::bad_alloc();
-}
-
 }  // namespace
-
-// Not inlined: gcc would see new without its delete.
-[[gnu::noinline]] void *operator new(size_t n) { return memory(n, alignof(std::max_align_t)); }
-[[gnu::noinline]] void *operator new(size_t n, std::align_val_t align) { return memory(n, static_cast<size_t>(align)); }
-[[gnu::noinline]] void operator delete(void *p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void *p, size_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void *p, std::align_val_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void *p, size_t, std::align_val_t) noexcept { std::free(p); }
 
 extern "C" {
 
@@ -128,22 +111,21 @@ TEST_F(RefusedBounce, EachCallOfEnable)
 
 TEST_F(RefusedBounce, EachAllocationOfEnable)
 {
-	int before = 0;
-	for (int error = -ENOMEM; error != 0; ++before) {
-		allocations = before;
-		error = iovad_ethdev_bounce_enable(port.id(), pool);
-		allocations = -1;
+	uint64_t nth = 1;
+	for (int error = -ENOMEM; error != 0; ++nth) {
+		allocations.fail(nth, 1);
+		error = test::counted([&] { return iovad_ethdev_bounce_enable(port.id(), pool); });
+		allocations.heal();
 		if (error == 0)
 			break;
 		ASSERT_EQ(-ENOMEM, error);
 		expect_nothing_done();
 	}
-	EXPECT_GT(before, 0);
+	EXPECT_GT(nth, 1u);
 	// Nor does what follows.
-	allocations = 0;
-	const int error = iovad_ethdev_bounce_disable(port.id());
-	allocations = -1;
-	EXPECT_EQ(0, error);
+	allocations.fail(1, 1);
+	EXPECT_EQ(0, test::counted([&] { return iovad_ethdev_bounce_disable(port.id()); }));
+	allocations.heal();
 	expect_to_work();
 }
 
@@ -152,10 +134,11 @@ TEST_F(RefusedBounce, ClosingAllocatesNothing)
 {
 	ASSERT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
 	rte_mbuf *out = through(segment(heap, "out"));
-	allocations = 0;
+	const uint64_t before = allocations.calls;
+	allocations_count = true;
 	port.close();
-	EXPECT_EQ(0, allocations);
-	allocations = -1;
+	allocations_count = false;
+	EXPECT_EQ(before, allocations.calls);
 	rte_pktmbuf_free(out);
 }
 
