@@ -49,10 +49,10 @@ MappingTable *MappingTable::format(void *memory, uint32_t records, const Geometr
 }
 
 // Wait-free but for a record that is used anew again and again between two of our loads.
-bool MappingTable::lookup(const PageIndex &index, Pfn page, Mapping &out, Name &e) const
+bool MappingTable::lookup(const PageIndex &index, Pfn page, Mapping &out, Name &name) const
 {
 	for (;;) {
-		e = index.find(page);
+		const PageIndex::Entry e = index.find(page);
 		if (e == 0)
 			return false;
 		const MappingRecord &r = records_[number(e)];
@@ -62,6 +62,7 @@ bool MappingTable::lookup(const PageIndex &index, Pfn page, Mapping &out, Name &
 		out.va = r.va.load(std::memory_order_acquire);
 		out.len = r.len.load(std::memory_order_acquire);
 		out.dir = r.dir.load(std::memory_order_acquire);
+		name = e;
 		if (r.generation.load(std::memory_order_relaxed) == e >> 32) [[likely]]
 			return true;
 	}

@@ -32,7 +32,7 @@ private:
 		}
 		return nullptr;
 	}
-	void find(const rte_mempool *pool);
+	[[gnu::noinline]] void find(const rte_mempool *pool);
 	void forget(uint64_t version);
 	rte_mbuf *copy(const rte_mbuf &packet, rte_mempool &target);
 	rte_mbuf *copy_segment(const rte_mbuf &segment, rte_mempool &target);
