@@ -49,7 +49,7 @@ MappingTable *MappingTable::format(void *memory, uint32_t records, const Geometr
 }
 
 // Wait-free but for a record that is used anew again and again between two of our loads.
-bool MappingTable::lookup(const PageIndex &index, Pfn page, Mapping &out) const
+bool MappingTable::lookup(const PageIndex &index, Pfn page, Mapping &out, Name &name) const
 {
 	for (;;) {
 		const PageIndex::Entry e = index.find(page);
@@ -62,6 +62,7 @@ bool MappingTable::lookup(const PageIndex &index, Pfn page, Mapping &out) const
 		out.va = r.va.load(std::memory_order_acquire);
 		out.len = r.len.load(std::memory_order_acquire);
 		out.dir = r.dir.load(std::memory_order_acquire);
+		name = e;
 		if (r.generation.load(std::memory_order_relaxed) == e >> 32) [[likely]]
 			return true;
 	}
@@ -70,18 +71,19 @@ bool MappingTable::lookup(const PageIndex &index, Pfn page, Mapping &out) const
 bool MappingTable::find_iova(uint64_t address, uint64_t len, Mapping &out) const
 {
 	const Pfn page = first_page(address);
-	return by_iova_.holds(page) && lookup(by_iova_, page, out) && out.holds_iova(address, len);
+	Name name;
+	return by_iova_.holds(page) && lookup(by_iova_, page, out, name) && out.holds_iova(address, len);
 }
 
 // Where mappings overlap, the first byte may be indexed for one that ends too early.
-bool MappingTable::find_va(uint64_t address, uint64_t len, Mapping &out) const
+bool MappingTable::find_va(uint64_t address, uint64_t len, Mapping &out, Name &name) const
 {
 	const Pfn page = first_page(address), last = first_page(address + len - 1);
 	if (!by_va_.holds(page) || !by_va_.holds(last))
 		return false;
-	if (lookup(by_va_, page, out) && out.holds_va(address, len)) [[likely]]
+	if (lookup(by_va_, page, out, name) && out.holds_va(address, len)) [[likely]]
 		return true;
-	return last != page && lookup(by_va_, last, out) && out.holds_va(address, len);
+	return last != page && lookup(by_va_, last, out, name) && out.holds_va(address, len);
 }
 
 MappingRecord *MappingTable::take()

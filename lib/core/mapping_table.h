@@ -87,7 +87,18 @@ public:
 	// A mapping that holds [address, address + len), len > 0. Any thread. By virtual address,
 	// memory whose first and last pages both lie in other mappings too may not be found.
 	bool find_iova(uint64_t address, uint64_t len, Mapping &out) const;
-	bool find_va(uint64_t address, uint64_t len, Mapping &out) const;
+	bool find_va(uint64_t address, uint64_t len, Mapping &out) const
+	{
+		Name name;
+		return find_va(address, len, out, name);
+	}
+	// And the mapping's name, by which who remembers it can ask whether it is still there. 0 is none's.
+	using Name = PageIndex::Entry;
+	bool find_va(uint64_t address, uint64_t len, Mapping &out, Name &name) const;
+	bool is_mapped(Name name) const
+	{
+		return records_[number(name)].generation.load(std::memory_order_relaxed) == name >> 32;
+	}
 
 	SpinLock &lock() { return lock_; }
 
@@ -171,7 +182,7 @@ private:
 	{
 		return entry(static_cast<uint32_t>(r - records_), r->generation.load(std::memory_order_relaxed));
 	}
-	bool lookup(const PageIndex &index, Pfn page, Mapping &out) const;
+	bool lookup(const PageIndex &index, Pfn page, Mapping &out, Name &name) const;
 	uint32_t *uses_of(uint64_t iova, uint64_t bytes, MappingRecord *&record);
 	Pfn first_page(uint64_t address) const { return address >> shift_; }
 	bool index_va(MappingRecord *r, PageIndex::Entry goes = 0);

@@ -152,6 +152,19 @@ rte_mempool *bounce_target(const rte_mempool *pool)
 	return b ? &b->target : nullptr;
 }
 
+uint64_t bounce_pktmbuf_bytes(const iovad_bounce_pool &pool)
+{
+	std::lock_guard guard(mutex);
+	uint64_t bytes = 0;
+	for (const Buffers *buffers : all) {
+		if (&buffers->pool != &pool)
+			continue;
+		for (const rte_pktmbuf_extmem &slot : buffers->slots)
+			bytes += slot.buf_len;
+	}
+	return bytes;
+}
+
 uint64_t bounce_targets_version() { return version.load(std::memory_order_acquire); }
 
 }  // namespace iovad::eal

@@ -21,6 +21,8 @@ rte_mempool *create_bounce_pktmbuf_pool(const BouncePktmbufPoolConf &conf, iovad
 
 // Where packets of this pool are to be copied to; null: it is not one of these pools. Takes a lock.
 rte_mempool *bounce_target(const rte_mempool *pool);
+// Bytes of a bounce pool that these pools' buffers have.
+uint64_t bounce_pktmbuf_bytes(const iovad_bounce_pool &pool);
 // Changes when one of these pools has come or gone.
 uint64_t bounce_targets_version();
 

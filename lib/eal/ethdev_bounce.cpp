@@ -7,6 +7,7 @@
 #include <mutex>
 #include <new>
 
+#include "core/clock.h"
 #include "eal/dpdk_versions.h"
 #include "eal/ethdev_bounce_port.h"
 
@@ -34,12 +35,38 @@ int find_enabled(uint16_t id, BouncePort *&out)
 	return error == 0 && !out->enabled() ? -ENOENT : error;
 }
 
+int find_counted(uint16_t id, BouncePort *&out)
+{
+	const int error = find(id, out);
+	return error == 0 && !out->has_stats() ? -ENOENT : error;
+}
+
+// What other ports want of a pool.
+uint64_t promised(const iovad_bounce_pool &pool)
+{
+	uint64_t bytes = 0;
+	for (const auto &port : ports)
+		bytes += port ? port->wants(pool) : 0;
+	return bytes;
+}
+
+// Of all ports, also those that are gone.
+void free_idle()
+{
+	const uint64_t now = core::now_ns();
+	for (const auto &port : ports) {
+		if (port)
+			port->free_idle(now);
+	}
+}
+
 // The driver has closed it.
 int on_destroy(uint16_t id, rte_eth_event_type, void *, void *)
 {
 	const std::lock_guard guard(mutex);
-	if (ports[id] && ports[id]->enabled())
+	if (ports[id])
 		ports[id]->close();
+	free_idle();
 	return 0;
 }
 
@@ -50,6 +77,7 @@ try {
 	if (!kMbufsHoldIova)
 		return -ENOTSUP;
 	const std::lock_guard guard(mutex);
+	free_idle();
 	BouncePort *port = nullptr;
 	const int error = find(id, port);
 	if (error == -ENODEV)
@@ -61,7 +89,7 @@ try {
 	// Registering twice is once.
 	if (rte_eth_dev_callback_register(id, RTE_ETH_EVENT_DESTROY, on_destroy, nullptr) != 0)
 		return -ENOMEM;
-	return port->enable(pool);
+	return port->enable(pool, promised(pool));
 } catch (const std::bad_alloc &) {
 	return -ENOMEM;
 }
@@ -73,6 +101,7 @@ int disable_ethdev_bounce(uint16_t id)
 	const int error = find_enabled(id, port);
 	if (error == 0)
 		port->disable();
+	free_idle();
 	return error;
 }
 
@@ -90,10 +119,31 @@ int read_ethdev_bounce_stats(uint16_t id, iovad_ethdev_bounce_stats &out)
 {
 	const std::lock_guard guard(mutex);
 	BouncePort *port;
-	const int error = find(id, port);
+	const int error = find_counted(id, port);
 	if (error == 0)
 		out = port->stats();
 	return error;
+}
+
+int report_ethdev_bounce(uint16_t id, EthdevBounceReport &out)
+try {
+	const std::lock_guard guard(mutex);
+	BouncePort *port;
+	const int error = find_counted(id, port);
+	if (error == 0)
+		out = {port->pool_name(), port->stats()};
+	return error;
+} catch (const std::bad_alloc &) {
+	return -ENOMEM;
+}
+
+void for_each_bounced_port(const std::function<void(uint16_t)> &use)
+{
+	const std::lock_guard guard(mutex);
+	for (uint16_t id = 0; id < ports.size(); ++id) {
+		if (ports[id] && ports[id]->has_stats())
+			use(id);
+	}
 }
 
 }  // namespace iovad::eal

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/ethdev_bounce_header.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 
@@ -54,11 +55,12 @@ void Headers::done(void *, void *opaque)
 
 unsigned Headers::in_use(rte_mempool &pool)
 {
-	unsigned n = rte_mempool_in_use_count(&pool);
+	unsigned busy = 0;
 	rte_mempool_obj_iter(&pool, [](rte_mempool *, void *count, void *header, unsigned) {
 		*static_cast<unsigned *>(count) += is_busy(*static_cast<rte_mbuf *>(header));
-	}, &n);
-	return n;
+	}, &busy);
+	// Those that are out are busy, but some that are just coming back.
+	return std::max(busy, rte_mempool_in_use_count(&pool));
 }
 
 void Headers::put_aside(rte_mbuf &header)

@@ -32,7 +32,7 @@ class Headers {
 public:
 	// A pool of them. Null with rte_errno.
 	static rte_mempool *create(const char *name, unsigned n, int socket_id);
-	// How many are in use, themselves or as clones. Exact while nobody takes any.
+	// How many are in use, themselves or, when they are back, as clones; 0: none is. While nobody takes any.
 	static unsigned in_use(rte_mempool &pool);
 
 	// It becomes [va, va + ticket.len), which the ticket tells the rest of.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
@@ -16,13 +15,11 @@ namespace iovad::eal {
 
 namespace {
 
-constexpr unsigned kUnknownDescriptors = 1024;  // where the driver does not say how many a queue has
-constexpr unsigned kCached = 96;                // headers that an lcore's cache may hold
-constexpr unsigned kBurst = 64;                 // on their way to a queue
+constexpr unsigned kCached = 96;  // headers that an lcore's cache may hold
+constexpr unsigned kBurst = 64;   // on their way to a queue
 constexpr uint64_t kRetiredNs = 1000 * core::kMillisecond;
 
-uint64_t max_bytes(const iovad_bounce_pool &pool) { return pool.state.config.bytes; }
-uint64_t last_byte(const iovad_bounce_pool &pool) { return pool.state.config.base + max_bytes(pool) - 1; }
+uint64_t last_byte(const iovad_bounce_pool &pool) { return pool.state.config.base + pool.state.config.bytes - 1; }
 
 void add(iovad_ethdev_bounce_stats &sum, const iovad_ethdev_bounce_stats &queue)
 {
@@ -92,55 +89,6 @@ int BouncePort::check(rte_eth_dev_info &info) const
 	return 0;
 }
 
-// Of all transmit queues: so many segments may wait there to be freed.
-unsigned BouncePort::descriptors(uint16_t queues, unsigned unknown) const
-{
-	unsigned n = 0;
-	for (uint16_t q = 0; q < queues; ++q) {
-		rte_eth_txq_info queue;
-		const bool known = rte_eth_tx_queue_info_get(id_, q, &queue) == 0 && queue.nb_desc != 0;
-		n += known ? queue.nb_desc : unknown;
-	}
-	return n;
-}
-
-void BouncePort::warn_of_few_slots(const iovad_bounce_pool &pool, uint16_t queues) const
-{
-	const unsigned segments = descriptors(queues, 0);
-	if (segments * core::kBounceGranule > max_bytes(pool))
-		IOVAD_LOG(WARNING, "port %u: its transmit queues can hold %u segments, for which bounce pool %s of at most "
-			  "%llu KiB has too few slots: sending may stop for good if the driver does not free what was sent", id_, segments,
-			  pool.name.c_str(), static_cast<unsigned long long>(max_bytes(pool) >> 10));
-}
-
-// Those of before, where they are enough: some may still be out.
-int BouncePort::get_headers(unsigned n)
-{
-	if (headers_ && headers_->size >= n)
-		return 0;
-	drop_headers();
-	char name[RTE_MEMPOOL_NAMESIZE];
-	std::snprintf(name, sizeof name, "iovad_bounce_%u_%u", id_, header_pools_++);
-	headers_ = Headers::create(name, n, rte_eth_dev_socket_id(id_));
-	if (headers_)
-		return 0;
-	IOVAD_LOG(ERR, "port %u: no memory for %u mbufs (%s)", id_, n, rte_strerror(rte_errno));
-	return -ENOMEM;
-}
-
-// Nobody takes any. Those that are out come back later, to a pool that must then be there.
-void BouncePort::drop_headers()
-{
-	if (!headers_)
-		return;
-	const unsigned out = Headers::in_use(*headers_);
-	if (out == 0)
-		rte_mempool_free(headers_);
-	else
-		IOVAD_LOG(WARNING, "port %u: %u mbufs of %s are in use: it stays", id_, out, headers_->name);
-	headers_ = nullptr;
-}
-
 template <class Queue> void BouncePort::Queues<Queue>::make(uint16_t n)
 {
 	now.resize(n);
@@ -150,12 +98,12 @@ template <class Queue> void BouncePort::Queues<Queue>::make(uint16_t n)
 	}
 }
 
-int BouncePort::add_callbacks()
+int BouncePort::add_callbacks(rte_mempool *headers)
 {
 	uint16_t number = 0;
 	for (TxQueue *queue : tx_.now) {
 		queue->copy_max = &copy_max_;
-		queue->bouncer.begin({pool_, &pool_->domain, last_byte(*pool_), headers_, id_, number});
+		queue->bouncer.begin({pool_, &pool_->domain, last_byte(*pool_), headers, id_, number});
 		queue->gate.open();
 		queue->callback = rte_eth_add_tx_callback(id_, number++, on_tx, queue);
 		if (!queue->callback)
@@ -198,6 +146,7 @@ void BouncePort::remove_callbacks()
 		queue->gate.wait();
 }
 
+// There is room: enable() saw to that.
 void BouncePort::retire(Callback callback) { retired_.emplace_back(core::now_ns(), callback); }
 
 void BouncePort::free_retired(bool everything)
@@ -211,28 +160,33 @@ void BouncePort::free_retired(bool everything)
 	});
 }
 
-int BouncePort::enable(iovad_bounce_pool &pool)
+int BouncePort::enable(iovad_bounce_pool &pool, uint64_t promised)
 {
+	counted_ = false;
 	rte_eth_dev_info info;
 	if (const int error = check(info))
+		return error;
+	demand_ = demand_of(id_, info);
+	if (const int error = check_slots(id_, demand_, pool, promised))
 		return error;
 	free_retired(false);
 	retired_.reserve(retired_.size() + info.nb_rx_queues + info.nb_tx_queues);
 	tx_.make(info.nb_tx_queues);
 	rx_.make(info.nb_rx_queues);
-	if (const int error = get_headers(descriptors(info.nb_tx_queues, kUnknownDescriptors) +
-					  info.nb_tx_queues * kBurst + rte_lcore_count() * kCached))
-		return error;
+	rte_mempool *const headers =
+		header_pools_.get(demand_.segments() + info.nb_tx_queues * kBurst + rte_lcore_count() * kCached);
+	if (!headers)
+		return -ENOMEM;
 	if (const int error = hold_bounce_pool(pool, id_))
 		return error;
-	warn_of_few_slots(pool, info.nb_tx_queues);
 	pool_ = &pool;
 	copy_max_.store(UINT32_MAX, std::memory_order_relaxed);
-	if (const int error = add_callbacks()) {
+	if (const int error = add_callbacks(headers)) {
 		IOVAD_LOG(ERR, "port %u: no callbacks (%s)", id_, rte_strerror(-error));
 		disable();
 		return error;
 	}
+	counted_ = true;
 	return 0;
 }
 
@@ -244,9 +198,11 @@ void BouncePort::disable()
 
 void BouncePort::close()
 {
-	disable();
+	if (enabled())
+		disable();
+	counted_ = false;
 	free_retired(true);
-	drop_headers();
+	header_pools_.leave();
 }
 
 iovad_ethdev_bounce_stats BouncePort::stats() const

@@ -10,13 +10,16 @@
 
 #include <atomic>
 #include <deque>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <rte_ethdev.h>
 
 #include "eal/bounce_pool.h"
+#include "eal/ethdev_bounce_demand.h"
 #include "eal/ethdev_bounce_gate.h"
+#include "eal/ethdev_bounce_header_pools.h"
 #include "eal/ethdev_bounce_rx.h"
 #include "eal/ethdev_bounce_tx.h"
 
@@ -25,18 +28,27 @@ namespace iovad::eal {
 // One thread at a time, but for the callbacks.
 class BouncePort {
 public:
-	explicit BouncePort(uint16_t id) : id_(id) {}
+	explicit BouncePort(uint16_t id) : id_(id), header_pools_(id) {}
 	BouncePort(const BouncePort &) = delete;
 	BouncePort &operator=(const BouncePort &) = delete;
 
 	bool enabled() const { return pool_ != nullptr; }
-	// 0 or a negative errno, and then it is as before.
-	int enable(iovad_bounce_pool &pool);
+	std::string pool_name() const { return pool_ ? pool_->name : std::string(); }
+	// promised: bytes of the pool that other ports want. 0 or a negative errno, and then it is disabled
+	// and has no counters.
+	int enable(iovad_bounce_pool &pool, uint64_t promised);
 	void disable();
-	// It is enabled and goes away, and so nobody uses its queues.
+	// It goes away, and so nobody uses its queues.
 	void close();
+	// What was kept for mbufs that were out when the port had no more use for it.
+	void free_idle(uint64_t now_ns) { header_pools_.free_idle(now_ns); }
+
+	// Bytes that it is known to want of this pool.
+	uint64_t wants(const iovad_bounce_pool &pool) const { return pool_ == &pool ? demand_.known_bytes() : 0; }
 
 	void set_copy_max(uint32_t bytes) { copy_max_.store(bytes, std::memory_order_relaxed); }
+	// Whether there are any.
+	bool has_stats() const { return counted_; }
 	iovad_ethdev_bounce_stats stats() const;
 
 private:
@@ -64,11 +76,7 @@ private:
 	static uint16_t on_rx(uint16_t port, uint16_t queue, rte_mbuf **packets, uint16_t n, uint16_t most, void *rx_queue);
 
 	int check(rte_eth_dev_info &info) const;
-	unsigned descriptors(uint16_t queues, unsigned unknown) const;
-	void warn_of_few_slots(const iovad_bounce_pool &pool, uint16_t queues) const;
-	int get_headers(unsigned n);
-	void drop_headers();
-	int add_callbacks();
+	int add_callbacks(rte_mempool *headers);
 	void remove_callbacks();
 	template <class Queue> void remove_callbacks(Queues<Queue> &queues, Remove *remove);
 	void retire(Callback callback);
@@ -76,8 +84,9 @@ private:
 
 	const uint16_t id_;
 	iovad_bounce_pool *pool_ = nullptr;
-	rte_mempool *headers_ = nullptr;
-	unsigned header_pools_ = 0;  // made so far, for their names
+	Demand demand_;
+	HeaderPools header_pools_;
+	bool counted_ = false;  // since the port was enabled
 	std::atomic<uint32_t> copy_max_ = UINT32_MAX;
 	Queues<TxQueue> tx_;
 	Queues<RxQueue> rx_;

@@ -11,15 +11,22 @@ namespace iovad::eal {
 void Reach::begin(iovad_domain &d)
 {
 	domain_ = &d;
-	forget(d.mappings->counters.unmapped.load(std::memory_order_relaxed));
-}
-
-void Reach::forget(uint64_t unmapped)
-{
-	unmapped_ = unmapped;
+	given_back_ = d.mapper->given_back();
 	last_ = Span();
 	for (Span &span : spans_)
 		span = Span();
+}
+
+void Reach::forget_unmapped(uint64_t given_back)
+{
+	given_back_ = given_back;
+	const auto check = [this](Span &span) {
+		if (span.name != 0 && !domain_->mappings->is_mapped(span.name))
+			span = Span();
+	};
+	check(last_);
+	for (Span &span : spans_)
+		check(span);
 }
 
 bool Reach::find(const rte_mbuf &segment)
@@ -41,8 +48,9 @@ bool Reach::find(const rte_mbuf &segment)
 bool Reach::look_up(const rte_mbuf &segment, Span &out) const
 {
 	core::Mapping m;
-	if (domain_->mappings->find_va(data_of(segment), segment.data_len, m)) {
-		out = {m.va, m.len, m.iova - m.va};
+	core::MappingTable::Name name;
+	if (domain_->mappings->find_va(data_of(segment), segment.data_len, m, name)) {
+		out = {m.va, m.len, m.iova - m.va, name};
 		if ((m.dir & IOVAD_TO_DEVICE) && out.holds(segment))
 			return true;
 	}
@@ -60,12 +68,12 @@ bool Reach::mapped_by_eal(const rte_mbuf &segment, Span &out) const
 	if (!list || list->external)
 		return false;
 	if (rte_eal_iova_mode() == RTE_IOVA_VA) {
-		out = {list->addr_64, list->len, 0};
+		out = {list->addr_64, list->len, 0, 0};
 	} else {
 		const rte_memseg *page = rte_mem_virt2memseg(data, list);
 		if (!page || page->iova == RTE_BAD_IOVA)
 			return false;
-		out = {page->addr_64, page->len, page->iova - page->addr_64};
+		out = {page->addr_64, page->len, page->iova - page->addr_64, 0};
 	}
 	return out.holds(segment);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whether a device can read a segment where its mbuf says it is. A few pieces of memory that were
-// found to be within reach are remembered, so that packets of the usual pools cost some compares;
-// they are forgotten whenever the domain has unmapped something. One thread at a time.
+// found to be within reach are remembered, so that packets of the usual pools cost some compares. What is
+// remembered of a mapping is forgotten when that mapping has gone, whatever else the domain maps and
+// unmaps. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +15,15 @@ namespace iovad::eal {
 
 class Reach {
 public:
-	// Of the domain's devices. Forgets all.
+	// Of the domain's devices, in the process that created it. Forgets all.
 	void begin(iovad_domain &d);
 	// Before each burst.
 	void begin_burst()
 	{
-		// What is unmapped while a packet lies in it is in error already, so relaxed is enough.
-		const uint64_t now = domain_->mappings->counters.unmapped.load(std::memory_order_relaxed);
-		if (now != unmapped_) [[unlikely]]
-			forget(now);
+		// Who sees that mappings are gone sees that they are no longer in the table.
+		const uint64_t now = domain_->mapper->given_back();
+		if (now != given_back_) [[unlikely]]
+			forget_unmapped(now);
 	}
 	bool holds(const rte_mbuf &packet)
 	{
@@ -37,7 +38,8 @@ public:
 private:
 	struct Span {
 		uint64_t va = 0, len = 0;
-		uint64_t to_iova = 0;  // added to virtual addresses, modulo 2^64
+		uint64_t to_iova = 0;               // added to virtual addresses, modulo 2^64
+		core::MappingTable::Name name = 0;  // of its mapping; 0: EAL's memory, which mbufs do not outlive
 
 		bool holds(const rte_mbuf &segment) const
 		{
@@ -57,12 +59,12 @@ private:
 	bool find(const rte_mbuf &segment);
 	bool look_up(const rte_mbuf &segment, Span &out) const;
 	bool mapped_by_eal(const rte_mbuf &segment, Span &out) const;
-	void forget(uint64_t unmapped);
+	void forget_unmapped(uint64_t given_back);
 
 	static constexpr unsigned kSpans = 4;
 
 	iovad_domain *domain_ = nullptr;
-	uint64_t unmapped_ = 0;  // ranges, by the domain's count, when the spans were found
+	uint64_t given_back_ = 0;  // mappings, by the domain's count, when the spans were known to be there
 	Span last_;
 	Span spans_[kSpans];
 	unsigned next_ = 0;  // to be replaced

@@ -10,26 +10,35 @@ namespace iovad::eal {
 
 void RxBouncer::begin()
 {
-	seen_ = nullptr;
-	target_ = nullptr;
-	version_ = bounce_targets_version();
+	forget(bounce_targets_version());
 	stats_ = {};
 }
 
-void RxBouncer::look_up(const rte_mempool *pool)
+void RxBouncer::forget(uint64_t version)
 {
-	target_ = bounce_target(pool);
-	seen_ = pool;
+	version_ = version;
+	last_ = Pool();
+	for (Pool &known : pools_)
+		known = Pool();
+}
+
+void RxBouncer::find(const rte_mempool *pool)
+{
+	for (const Pool &known : pools_) {
+		if (known.pool == pool) {
+			last_ = known;
+			return;
+		}
+	}
+	last_ = {pool, bounce_target(pool)};
+	pools_[next_++ % kPools] = last_;
 }
 
 uint16_t RxBouncer::receive(rte_mbuf **packets, uint16_t n)
 {
 	const uint64_t version = bounce_targets_version();
-	if (version != version_) [[unlikely]] {
-		seen_ = nullptr;
-		target_ = nullptr;
-		version_ = version;
-	}
+	if (version != version_) [[unlikely]]
+		forget(version);
 	uint16_t kept = 0, passed = 0;
 	for (uint16_t i = 0; i < n; ++i) {
 		rte_mbuf *packet = packets[i];

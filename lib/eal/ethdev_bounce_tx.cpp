@@ -182,7 +182,7 @@ void TxBouncer::hold_back(uint16_t n)
 	const LogLimit::Verdict verdict = limit.ask(core::now_ns());
 	if (verdict.write)
 		IOVAD_LOG(WARNING, "port %u, queue %u: no slot of the bounce pool, or no mbuf, for %u packets: they are not "
-			  "sent now. A pool wants a slot for each segment that transmit queues and caches hold; %" PRIu64
+			  "sent now. A pool wants a slot for each segment that transmit queues hold; %" PRIu64
 			  " more such lines before", means_.port, means_.queue, n, verdict.withheld);
 }
 

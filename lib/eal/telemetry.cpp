@@ -48,6 +48,25 @@ int bounce(const char *command, const char *parameters, rte_tel_data *data)
 	return known ? 0 : refuse(command, parameters, "no pool of this name; /iovad/bounce has those there are");
 }
 
+// The numbers of ports that have counters, or those of one.
+int ethdev(const char *command, const char *parameters, rte_tel_data *data)
+{
+	if (!parameters) {
+		rte_tel_data_start_array(data, kTelemetryUint);
+		for_each_bounced_port([data](uint16_t port) { add_uint(data, port); });
+		return 0;
+	}
+	const char *end = parameters + std::strlen(parameters);
+	uint16_t port;
+	const auto [stop, error] = std::from_chars(parameters, end, port);
+	EthdevBounceReport report;
+	if (stop != end || error != std::errc() || report_ethdev_bounce(port, report) != 0)
+		return refuse(command, parameters, "no such port has counters; /iovad/ethdev has those that do");
+	Answer answer(data);
+	tell_ethdev(port, report, answer);
+	return 0;
+}
+
 int control(const char *command, const char *parameters, rte_tel_data *data)
 {
 	if (parameters)
@@ -117,6 +136,7 @@ void register_telemetry()
 	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, kSlices>,
 				   "The window in slices. Parameters: domain, slices (1 to 256)");
 	rte_telemetry_register_cmd("/iovad/bounce", bounce, "Bounce pools' names, or counters. Parameters: none, or a pool");
+	rte_telemetry_register_cmd("/iovad/ethdev", ethdev, "Ports that bounce, or counters. Parameters: none, or a port");
 	rte_telemetry_register_cmd("/iovad/control", control, "Passes of the control lcore. Takes no parameters");
 }
 

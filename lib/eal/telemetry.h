@@ -4,6 +4,7 @@
 
 #include "eal/bounce_pool.h"
 #include "eal/domain_handle.h"
+#include "eal/ethdev_bounce.h"
 #include "eal/telemetry_answer.h"
 
 namespace iovad::eal {
@@ -22,6 +23,7 @@ inline constexpr unsigned kMostBuckets = 256;
 void tell_map(iovad_domain &domain, unsigned buckets, Answer &answer);
 
 void tell_bounce(iovad_bounce_pool &pool, Answer &answer);
+void tell_ethdev(uint16_t port, const EthdevBounceReport &report, Answer &answer);
 
 // About this process.
 void tell_control(Answer &answer);

@@ -3,10 +3,13 @@
 // its devices cannot reach, and what devices see of a packet.
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <thread>
 
+#include <rte_launch.h>
 #include <rte_mbuf.h>
 
 #include "iovad/iovad_ethdev.h"
@@ -27,13 +30,15 @@ inline iovad_domain_conf soft_conf()
 
 class BouncePool {
 public:
-	BouncePool(iovad_domain *d, uint64_t bytes) : name_(unique_name())
+	BouncePool(iovad_domain *d, uint64_t bytes) : BouncePool(d, bytes, bytes) {}
+	BouncePool(iovad_domain *d, uint64_t initial, uint64_t most) : name_(unique_name())
 	{
 		iovad_bounce_conf conf;
 		EXPECT_EQ(0, iovad_bounce_conf_init(&conf));
 		conf.name = name_.c_str();
 		conf.domain = d;
-		conf.initial_bytes = conf.max_bytes = bytes;
+		conf.initial_bytes = initial;
+		conf.max_bytes = most;
 		pool_ = iovad_bounce_pool_create(&conf);
 		if (!pool_)
 			throw std::runtime_error("no bounce pool: " + std::string(rte_strerror(rte_errno)));
@@ -51,6 +56,7 @@ public:
 			pool_ = nullptr;
 	}
 	operator iovad_bounce_pool *() const { return pool_; }
+	const char *name() const { return name_.c_str(); }
 	iovad_bounce_stats stats() const
 	{
 		iovad_bounce_stats s;
@@ -145,6 +151,26 @@ public:
 private:
 	std::string memory_;
 	rte_mbuf_ext_shared_info info_;
+};
+
+// What EAL's lcores do until it is over.
+class AtWork {
+public:
+	bool goes_on() const { return !over_; }
+	void is_done() { ++done_; }
+	// So many see that it is over, and all that they did came before this: ThreadSanitizer sees that
+	// here, and not in EAL.
+	void end(size_t lcores)
+	{
+		over_ = true;
+		while (done_ < lcores)
+			std::this_thread::yield();
+		rte_eal_mp_wait_lcore();
+	}
+
+private:
+	std::atomic<bool> over_ = false;
+	std::atomic<size_t> done_ = 0;
 };
 
 class BouncePackets : public testing::Test {

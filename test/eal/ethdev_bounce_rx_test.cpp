@@ -176,6 +176,97 @@ TEST_F(ReceiveBounced, PoolsComeAndGo)
 	}
 }
 
+// More than a queue remembers, in turn and in one chain.
+TEST_F(ReceiveBounced, ManyPools)
+{
+	std::vector<Mempool> targets, pools;
+	for (unsigned i = 0; i < 7; ++i) {
+		targets.push_back(heap_pool(15));
+		pools.emplace_back(create(unique_name().c_str(), pool, targets.back().get(), 4));
+		ASSERT_NE(nullptr, pools.back());
+	}
+	for (const unsigned step : {1, 2, 3}) {
+		for (unsigned i = 0; i < 50; ++i) {
+			const unsigned which = i * step % 7;
+			rte_mbuf *out = received(segment(pools[which], "bounced"));
+			ASSERT_NE(nullptr, out);
+			EXPECT_EQ(targets[which].get(), out->pool);
+			rte_pktmbuf_free(out);
+			rte_mbuf *m = segment(heap, "not");
+			EXPECT_EQ(m, received(m));
+			rte_pktmbuf_free(m);
+		}
+	}
+	EXPECT_EQ(150u, counted().rx_copied);
+	EXPECT_EQ(150u, counted().rx_passed);
+}
+
+// What one lcore receives, of a pool of its own.
+struct Receiver {
+	RingPort *port;
+	uint16_t queue;
+	Mempool target, device;
+	AtWork *at_work;
+	uint64_t copied = 0, passed = 0, wrong = 0;
+
+	static int work(void *receiver)
+	{
+		static_cast<Receiver *>(receiver)->receive();
+		static_cast<Receiver *>(receiver)->at_work->is_done();
+		return 0;
+	}
+	void receive()
+	{
+		const std::string name = "queue " + std::to_string(queue) + ", packet ";
+		for (unsigned i = 0; at_work->goes_on(); ++i) {
+			port->arrive(segment(device, name + std::to_string(i)), queue);
+			rte_mbuf *out = port->receive_one(queue);
+			wrong += !out || text_of(out) != name + std::to_string(i);
+			++(out && out->pool == target.get() ? copied : passed);
+			rte_pktmbuf_free(out);
+		}
+	}
+};
+
+// Others go on while one lcore switches it off and on. Once it is off the pool's memory is nobody's: packets
+// that were being copied then have been.
+TEST(ReceiveBounce, WhileQueuesAreInUse)
+{
+	TestDomain domain(soft_conf());
+	BouncePool pool(domain, 17 * kChunk);
+	Mempool heap = heap_pool();
+	RingPort port(heap.get(), rte_lcore_count());
+	AtWork at_work;
+	std::vector<Receiver> receivers;
+	receivers.reserve(rte_lcore_count());
+	unsigned lcore;
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		Mempool target = heap_pool(63);
+		Mempool device(create(unique_name().c_str(), pool, target.get(), 63));
+		ASSERT_NE(nullptr, device);
+		receivers.push_back({&port, static_cast<uint16_t>(receivers.size()), std::move(target), std::move(device), &at_work});
+		ASSERT_EQ(0, rte_eal_remote_launch(Receiver::work, &receivers.back(), lcore));
+	}
+	uint64_t copied = 0;
+	for (unsigned times = 0; times < 300 || copied < 1000; ++times) {
+		EXPECT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
+		std::this_thread::yield();
+		EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
+		iovad_ethdev_bounce_stats s;
+		EXPECT_EQ(0, iovad_ethdev_bounce_stats_get(port.id(), &s));
+		copied += s.rx_copied;
+	}
+	at_work.end(receivers.size());
+	uint64_t received = 0;
+	for (const Receiver &r : receivers) {
+		EXPECT_EQ(0u, r.wrong);
+		EXPECT_EQ(63u, free_mbufs(r.target));
+		EXPECT_EQ(63u, free_mbufs(r.device));
+		received += r.copied;
+	}
+	EXPECT_EQ(copied, received);
+}
+
 // What is sent on goes through the pool again.
 TEST_F(ReceiveBounced, Forwarding)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Ports with bounce where DPDK refuses something, and ports that are configured so that it cannot be:
+// Ports with bounce where DPDK refuses something or memory runs out, and ports that are configured so that it cannot be:
 // errors are clear, nothing is left, and it works once nothing is refused. The linker leads the
 // library's calls here (--wrap, see meson.build).
 #include <cerrno>
 
 #include "bounce_packets.h"
+#include "failing_calls.h"
 
 namespace {
 
@@ -77,6 +78,22 @@ protected:
 		allowed = -1;
 		tx_offloads = 0;
 	}
+	void expect_nothing_done()
+	{
+		EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_disable(port.id()));
+		rte_mbuf *m = segment(heap, "as if nothing had been");
+		EXPECT_EQ(m, through(m));
+		rte_pktmbuf_free(m);
+		pool.destroy(0);
+		new (&pool) BouncePool(domain, kPoolBytes);
+	}
+	void expect_to_work()
+	{
+		ASSERT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
+		rte_mbuf *out = through(segment(heap, "bounced"));
+		EXPECT_EQ("bounced", read_by_device(domain, out));
+		rte_pktmbuf_free(out);
+	}
 };
 
 TEST_F(RefusedBounce, EachCallOfEnable)
@@ -86,18 +103,60 @@ TEST_F(RefusedBounce, EachCallOfEnable)
 		allowed = before;
 		const int error = iovad_ethdev_bounce_enable(port.id(), pool);
 		EXPECT_TRUE(error == -ENOMEM || error == -EIO) << error;
-		EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_disable(port.id()));
-		rte_mbuf *m = segment(heap, "as if nothing had been");
-		EXPECT_EQ(m, through(m));
-		rte_pktmbuf_free(m);
-		pool.destroy(0);
-		new (&pool) BouncePool(domain, kPoolBytes);
+		expect_nothing_done();
 	}
 	allowed = -1;
+	expect_to_work();
+}
+
+TEST_F(RefusedBounce, EachAllocationOfEnable)
+{
+	uint64_t nth = 1;
+	for (int error = -ENOMEM; error != 0; ++nth) {
+		allocations.fail(nth, 1);
+		error = test::counted([&] { return iovad_ethdev_bounce_enable(port.id(), pool); });
+		allocations.heal();
+		if (error == 0)
+			break;
+		ASSERT_EQ(-ENOMEM, error);
+		expect_nothing_done();
+	}
+	EXPECT_GT(nth, 1u);
+	// Nor does what follows.
+	allocations.fail(1, 1);
+	EXPECT_EQ(0, test::counted([&] { return iovad_ethdev_bounce_disable(port.id()); }));
+	allocations.heal();
+	expect_to_work();
+}
+
+// With mbufs out, whose pool is kept.
+TEST_F(RefusedBounce, ClosingAllocatesNothing)
+{
 	ASSERT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
-	rte_mbuf *out = through(segment(heap, "bounced"));
-	EXPECT_EQ("bounced", read_by_device(domain, out));
+	rte_mbuf *out = through(segment(heap, "out"));
+	const uint64_t before = allocations.calls;
+	allocations_count = true;
+	port.close();
+	allocations_count = false;
+	EXPECT_EQ(before, allocations.calls);
 	rte_pktmbuf_free(out);
+}
+
+// What there was to count before is gone with it, too.
+TEST_F(RefusedBounce, ThereIsNothingToCountThen)
+{
+	iovad_ethdev_bounce_stats s;
+	allowed = 2;
+	EXPECT_EQ(-ENOMEM, iovad_ethdev_bounce_enable(port.id(), pool));
+	EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_stats_get(port.id(), &s));
+	allowed = -1;
+	EXPECT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
+	EXPECT_EQ(0, iovad_ethdev_bounce_stats_get(port.id(), &s));
+	EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
+	EXPECT_EQ(0, iovad_ethdev_bounce_stats_get(port.id(), &s));
+	tx_offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	EXPECT_EQ(-ENOTSUP, iovad_ethdev_bounce_enable(port.id(), pool));
+	EXPECT_EQ(-ENOENT, iovad_ethdev_bounce_stats_get(port.id(), &s));
 }
 
 TEST_F(RefusedBounce, PacketPools)

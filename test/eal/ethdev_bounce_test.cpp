@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets that are sent through a bounce pool: what is copied and what passes, what is kept, and that
 // nothing is lost.
-#include <atomic>
-#include <thread>
-
 #include <rte_bus_vdev.h>
-#include <rte_launch.h>
 
 #include "bounce_packets.h"
+#include "captured_log.h"
 
 namespace iovad::test {
 namespace {
@@ -229,6 +226,44 @@ TEST_F(SendBounced, WithoutASlotTheRestIsTheCallersAsItWas)
 	EXPECT_EQ(1u, buffer.freed);
 }
 
+// The first segment has a slot, the second does not.
+TEST_F(SendBounced, ChainsThatDoNotFitWait)
+{
+	std::vector<rte_mbuf *> others;
+	while (rte_mbuf *m = rte_pktmbuf_alloc(heap.get()))
+		others.push_back(m);
+	rte_pktmbuf_free_bulk(others.data(), 2);
+	others.erase(others.begin(), others.begin() + 2);
+	char data[1] = {};
+	std::vector<rte_iova_t> slots;
+	for (rte_iova_t iova; iovad_bounce_map(pool, data, 1, 0, IOVAD_TO_DEVICE, &iova) == 0;)
+		slots.push_back(iova);
+	const auto give_back_slot = [&] {
+		EXPECT_EQ(0, iovad_bounce_unmap(pool, slots.back(), 1, IOVAD_TO_DEVICE, 0));
+		slots.pop_back();
+	};
+	give_back_slot();
+	rte_mbuf *m = chain(heap, {"head, ", "tail"}), *const tail = m->next;
+	EXPECT_FALSE(port.send_one(m));
+	EXPECT_EQ(nullptr, port.take_sent());
+	EXPECT_EQ(tail, m->next);
+	EXPECT_EQ("head, tail", text_of(m));
+	EXPECT_EQ(slots.size() * 2048, pool.stats().used_bytes);
+	EXPECT_EQ(0u, counted().tx_copied);
+	EXPECT_EQ(1u, counted().tx_held_back);
+	give_back_slot();
+	EXPECT_TRUE(port.send_one(m));
+	rte_mbuf *out = port.take_sent();
+	EXPECT_EQ("head, tail", read_by_device(domain, out));
+	EXPECT_EQ(nullptr, port.take_sent());
+	EXPECT_EQ(2u, free_mbufs(heap));
+	EXPECT_EQ(1u, counted().tx_copied);
+	rte_pktmbuf_free(out);
+	while (!slots.empty())
+		give_back_slot();
+	rte_pktmbuf_free_bulk(others.data(), static_cast<unsigned>(others.size()));
+}
+
 // What was replaced and finds the queue full is sent as it is later.
 TEST_F(SendBounced, AFullQueueKeepsWhatWasReplaced)
 {
@@ -358,24 +393,72 @@ TEST_F(SendBounced, MappedPacketsThatOthersHoldToo)
 	rte_pktmbuf_free(m);
 }
 
+unsigned header_pools()
+{
+	unsigned n = 0;
+	rte_mempool_walk([](rte_mempool *pool, void *count) {
+		*static_cast<unsigned *>(count) += std::strncmp(pool->name, "iovad_bounce_", 13) == 0;
+	}, &n);
+	return n;
+}
+
+TEST_F(SendBounced, HeadersGoWithThePort)
+{
+	rte_pktmbuf_free(through(segment(heap, "one")));
+	EXPECT_EQ(1u, header_pools());
+	EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
+	EXPECT_EQ(1u, header_pools());
+	port.close();
+	EXPECT_EQ(0u, header_pools());
+}
+
+// They stay while some are out, which the log counts once each.
+TEST_F(SendBounced, HeadersThatAreOutStayUntilTheyAreFree)
+{
+	rte_mbuf *out = through(segment(heap, "out")), *cloned = through(segment(heap, "cloned"));
+	rte_mbuf *clone = rte_pktmbuf_clone(cloned, heap.get());
+	rte_pktmbuf_free(cloned);
+	Log log;
+	port.close();
+	EXPECT_NE(std::string::npos, log.text().find(" 2 mbufs of iovad_bounce_")) << log.text();
+	RingPort other(heap.get());
+	const auto look = [&] {
+		EXPECT_EQ(0, iovad_ethdev_bounce_enable(other.id(), pool));
+		EXPECT_EQ(0, iovad_ethdev_bounce_disable(other.id()));
+	};
+	look();
+	EXPECT_EQ(2u, header_pools());
+	EXPECT_EQ("out", read_by_device(domain, out));
+	rte_pktmbuf_free(out);
+	look();
+	EXPECT_EQ(2u, header_pools());
+	EXPECT_EQ("cloned", read_by_device(domain, clone));
+	rte_pktmbuf_free(clone);
+	while (header_pools() == 2)
+		look();
+	other.close();
+	EXPECT_EQ(0u, header_pools());
+}
+
 // What one lcore sends. Its packets are in a pool of its own: those waiting for a lock of DPDK's would wait
 // for who has lost its CPU.
 struct Sender {
 	RingPort *port;
 	uint16_t queue;
-	std::atomic<bool> *stop;
+	AtWork *at_work;
 	Mempool packets = heap_pool(63);
 	unsigned wrong = 0;
 
 	static int work(void *sender)
 	{
 		static_cast<Sender *>(sender)->send();
+		static_cast<Sender *>(sender)->at_work->is_done();
 		return 0;
 	}
 	void send()
 	{
 		const std::string name = "queue " + std::to_string(queue) + ", packet ";
-		for (unsigned i = 0; !*stop; ++i) {
+		for (unsigned i = 0; at_work->goes_on(); ++i) {
 			std::vector<rte_mbuf *> one{segment(packets, name + std::to_string(i))};
 			while (port->send(one, queue) == 0)
 				std::this_thread::yield();
@@ -390,15 +473,15 @@ struct Sender {
 TEST(EnableBounce, WhileQueuesAreInUse)
 {
 	TestDomain domain(soft_conf());
-	BouncePool pool(domain, 4 * kChunk);
+	BouncePool pool(domain, 16 * kChunk);
 	Mempool heap = heap_pool();
 	RingPort port(heap.get(), rte_lcore_count());
-	std::atomic<bool> stop = false;
+	AtWork at_work;
 	std::vector<Sender> senders;
 	senders.reserve(rte_lcore_count());
 	unsigned lcore;
 	RTE_LCORE_FOREACH_WORKER(lcore) {
-		senders.push_back({&port, static_cast<uint16_t>(senders.size()), &stop});
+		senders.push_back({&port, static_cast<uint16_t>(senders.size()), &at_work});
 		ASSERT_EQ(0, rte_eal_remote_launch(Sender::work, &senders.back(), lcore));
 	}
 	for (unsigned times = 0; times < 300 || pool.stats().maps < 1000; ++times) {
@@ -406,8 +489,7 @@ TEST(EnableBounce, WhileQueuesAreInUse)
 		std::this_thread::yield();
 		EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
 	}
-	stop = true;
-	rte_eal_mp_wait_lcore();
+	at_work.end(senders.size());
 	for (const Sender &s : senders) {
 		EXPECT_EQ(0u, s.wrong);
 		EXPECT_EQ(63u, free_mbufs(s.packets));

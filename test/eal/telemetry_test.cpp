@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Telemetry as its clients see it: through the socket.
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
 
 #include <gtest/gtest.h>
-#include <rte_eal.h>
 #include <unistd.h>
 
-#include "eal_setup.h"
 #include "telemetry_client.h"
 #include "iovad/iovad_bounce.h"
 #include "iovad/iovad_control.h"
@@ -310,22 +306,3 @@ TEST(Telemetry, AnswersWhileDomainsComeAndGo)
 }
 
 }  // namespace iovad::test
-
-int main(int argc, char **argv)
-{
-	testing::InitGoogleTest(&argc, argv);
-	char folder[] = "/tmp/iovad-telemetry-XXXXXX";
-	if (!mkdtemp(folder)) {
-		std::perror(folder);
-		return 1;
-	}
-	setenv("RUNTIME_DIRECTORY", folder, 1);
-	if (const int error = test_eal_start(argv[0], TEST_EAL_TELEMETRY, nullptr)) {
-		std::fprintf(stderr, "EAL does not start: %s\n", std::strerror(-error));
-		return 1;
-	}
-	const int result = RUN_ALL_TESTS();
-	rte_eal_cleanup();
-	std::filesystem::remove_all(folder);
-	return result;
-}

@@ -78,8 +78,9 @@ IOVAD_API int iovad_heap_destroy(struct iovad_domain *d, const char *name);
  * Where a packet finds no slot or mbuf, it and those behind it are not sent, as if the
  * transmit queue were full: rte_eth_tx_burst() says how many were, and the others, in the
  * array, are the caller's. So nothing is lost here. The slot comes back when the driver frees
- * the mbuf. Many drivers do so only when they use its descriptor again: a pool wants a slot for
- * each segment that the transmit queues hold, and for those that lcores' caches hold.
+ * the mbuf. Where slots run out the driver is asked to (rte_eth_tx_done_cleanup()), but not all can be, and
+ * many free what was sent only when they want its descriptor again. These never do if the pool has fewer slots
+ * than the queues have descriptors, and then nothing is sent any more: so such a pool is refused.
  *
  * Receiving: for a queue that was set up with a packet pool of iovad_bounce_pktmbuf_pool_create(),
  * each packet is copied into mbufs of that pool's target, which the application gets: it never sees
@@ -107,13 +108,19 @@ struct iovad_ethdev_bounce_stats {
  * Send and receive through the pool from now on, on all queues that the port has now. May be
  * called while they are in use. The port is one whose device is in the VFIO container of the
  * pool's domain. Queues are to be set up before, with their descriptors and offloads; to change them, or their
- * number, disable it first and enable it again.
+ * number, disable it first and enable it again: what is changed while it is enabled is not noticed, and with
+ * RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE slots would be lost.
+ * The pool must be able to have a slot, for a packet of the port's MTU, for each descriptor of the transmit
+ * queues, beside what packet pools and other ports have of it; max_bytes costs addresses, memory comes as it is
+ * needed. Where the driver does not say how many descriptors there are (rte_eth_tx_queue_info_get()), or the pool is smaller now and
+ * nobody runs the control lcore, the log warns.
  * Rx callbacks that the application has added come after, Tx callbacks of before do so before.
  * @return 0; -EINVAL p is NULL, or the port has no queues yet; -ENODEV there is no such port; -EBUSY
  *   it is enabled already; -ENOTSUP the port was configured with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, with
  *   which drivers do not tell when a buffer is free, or with RTE_ETH_TX_OFFLOAD_MT_LOCKFREE, or belongs
  *   to a bonded port, which may send the same mbufs through several, or
- *   this DPDK has no Rx and Tx callbacks, or its mbufs hold no IOVA; -ENOMEM.
+ *   this DPDK has no Rx and Tx callbacks, or its mbufs hold no IOVA; -ENOSPC the pool can never have slots for all
+ *   that the transmit queues can hold (the log says how many); -ENOMEM.
  */
 IOVAD_API int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_pool *p);
 
@@ -139,8 +146,9 @@ IOVAD_API int iovad_ethdev_bounce_copy_max(uint16_t port_id, uint32_t bytes);
 
 /**
  * Since the port was enabled; sums over its queues, not of one moment. After it was disabled, what they
- * came to.
- * @return 0; -EINVAL out is NULL; -ENODEV there is no such port; -ENOENT it was never enabled.
+ * came to. Telemetry has them too: /iovad/ethdev.
+ * @return 0; -EINVAL out is NULL; -ENODEV there is no such port; -ENOENT it was never enabled, or could not be the
+ *   last time.
  */
 IOVAD_API int iovad_ethdev_bounce_stats_get(uint16_t port_id, struct iovad_ethdev_bounce_stats *out);
 
