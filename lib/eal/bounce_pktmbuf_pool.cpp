@@ -156,11 +156,9 @@ uint64_t bounce_pktmbuf_bytes(const iovad_bounce_pool &pool)
 {
 	std::lock_guard guard(mutex);
 	uint64_t bytes = 0;
-	for (const Buffers *buffers : all) {
-		if (&buffers->pool != &pool)
-			continue;
-		for (const rte_pktmbuf_extmem &slot : buffers->slots)
-			bytes += slot.buf_len;
+	for (const Buffers *b = all; b; b = b->next) {
+		for (const rte_pktmbuf_extmem &slot : b->slots)
+			bytes += &b->pool == &pool ? slot.buf_len : 0;
 	}
 	return bytes;
 }
