@@ -188,7 +188,7 @@ IOVAD_HOT_INLINE void iovad_hot_copy(uint64_t *to, const uint64_t *from, uint32_
 IOVAD_HOT_INLINE void iovad_hot_copy_seen(uint64_t *to, const uint64_t *from, uint32_t n, uint64_t *common,
 					  uint64_t *any)
 {
-	iovad_hot_some all = ~(iovad_hot_some){0}, one = {0};
+	iovad_hot_some one = {0}, all = ~one;
 
 	for (; n >= IOVAD_HOT_FEW; n -= IOVAD_HOT_FEW, to += IOVAD_HOT_FEW, from += IOVAD_HOT_FEW) {
 		for (uint32_t i = 0; i < IOVAD_HOT_FEW; i += IOVAD_HOT_SOME) {
