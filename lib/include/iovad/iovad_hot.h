@@ -164,9 +164,9 @@ IOVAD_HOT_INLINE bool iovad_hot_put(struct iovad_hot_cache *c, const struct iova
 /* As many addresses as are moved at once. Wider vectors than the program is compiled for would be
  * taken apart through the stack. */
 #if defined(__AVX__)
-typedef uint64_t iovad_hot_some __attribute__((vector_size(32), aligned(8), may_alias));
+typedef uint64_t iovad_hot_some __attribute__((vector_size(32)));
 #else
-typedef uint64_t iovad_hot_some __attribute__((vector_size(16), aligned(8), may_alias));
+typedef uint64_t iovad_hot_some __attribute__((vector_size(16)));
 #endif
 #define IOVAD_HOT_SOME (sizeof(iovad_hot_some) / sizeof(uint64_t))
 
@@ -177,7 +177,7 @@ IOVAD_HOT_INLINE void iovad_hot_copy(uint64_t *to, const uint64_t *from, uint32_
 {
 	for (; n >= IOVAD_HOT_FEW; n -= IOVAD_HOT_FEW, to += IOVAD_HOT_FEW, from += IOVAD_HOT_FEW) {
 		for (uint32_t i = 0; i < IOVAD_HOT_FEW; i += IOVAD_HOT_SOME)
-			*(iovad_hot_some *)(to + i) = *(const iovad_hot_some *)(from + i);
+			__builtin_memcpy(to + i, from + i, sizeof(iovad_hot_some));
 		__asm__ volatile("");
 	}
 	for (; n != 0; n--)
@@ -192,11 +192,12 @@ IOVAD_HOT_INLINE void iovad_hot_copy_seen(uint64_t *to, const uint64_t *from, ui
 
 	for (; n >= IOVAD_HOT_FEW; n -= IOVAD_HOT_FEW, to += IOVAD_HOT_FEW, from += IOVAD_HOT_FEW) {
 		for (uint32_t i = 0; i < IOVAD_HOT_FEW; i += IOVAD_HOT_SOME) {
-			const iovad_hot_some some = *(const iovad_hot_some *)(from + i);
+			iovad_hot_some some;
 
+			__builtin_memcpy(&some, from + i, sizeof(some));
+			__builtin_memcpy(to + i, &some, sizeof(some));
 			all &= some;
 			one |= some;
-			*(iovad_hot_some *)(to + i) = some;
 		}
 		__asm__ volatile("");
 	}
