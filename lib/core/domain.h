@@ -80,9 +80,9 @@ public:
 
 	// The hot half of each operation: true, or nothing happened and the cold half, of
 	// the same name without try_, has to do it. Apart, so that a caller can leave the
-	// cold half to a tail call. lcore: below kMaxLcores, or kNoLcore. One granule at a time,
-	// the common length, has a hotter half before these, iovad_hot_alloc() and _free() on
-	// hot(), which is also inlined into programs.
+	// cold half to a tail call. lcore: below kMaxLcores, or kNoLcore. One granule, the common
+	// length, has a hotter half before these, iovad_hot_alloc() and its like on hot(), which is
+	// also inlined into programs.
 	const iovad_hot_domain &hot() const { return hot_; }
 	bool try_alloc(unsigned lcore, uint64_t len, uint64_t limit, uint64_t &iova) const
 	{
@@ -109,9 +109,12 @@ public:
 		if (!find_class(len, klass) || n == 0) [[unlikely]]
 			return false;
 		const Bin bin = Bin::at(klass, iovas[0] >= hot_.border);
-		const uint64_t mask = blocks_[bin.klass()].mask;
-		return cache_of(lcore)->put_bulk(bin, iovas, n, mask, hot_.zone_first[bin.zone()],
-						 hot_.zone_last[bin.zone()] - mask);
+		const uint64_t mask = blocks_[bin.klass()].mask, first = hot_.zone_first[bin.zone()];
+		const uint64_t last = hot_.zone_last[bin.zone()] - mask;
+		LcoreCache &cache = *cache_of(lcore);
+		const auto is_block = [=](uint64_t iova) { return (iova & mask) == 0 && iova - first <= last - first; };
+		return cache.put_bulk(bin, iovas, n, mask, first, last) ||
+		       (std::all_of(iovas, iovas + n, is_block) && cache.put_bulk(bin, iovas, n, 0, 0, ~uint64_t{0}));
 	}
 
 	// Bytes. See iovad.h for what each does.

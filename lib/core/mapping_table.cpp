@@ -157,18 +157,6 @@ bool MappingTable::index_va(MappingRecord *r, PageIndex::Entry goes)
 	});
 }
 
-// Some page leads to it.
-bool MappingTable::is_indexed(const MappingRecord &r) const
-{
-	const Mapping m = r.mapping();
-	const PageIndex::Entry e = entry(&r);
-	for (Pfn page = first_page(m.va), end = page + (m.len >> shift_); page < end; ++page) {
-		if (by_va_.find(page) == e)
-			return true;
-	}
-	return false;
-}
-
 void MappingTable::shadow(MappingRecord *r)
 {
 	MappingRecord *&head = bucket_of(*r);
@@ -190,7 +178,7 @@ void MappingTable::remove(MappingRecord *r)
 	const Pfn iova = first_page(m.iova), va = first_page(m.va), pages = m.len >> shift_;
 	r->mapped = false;
 	// Mostly what is older goes first, and has long made way.
-	const bool indexed = !r->shadowed || is_indexed(*r);
+	const bool indexed = !r->shadowed || by_va_.has(va, va + pages, entry(r));
 	if (r->shadowed)
 		unlink(r);
 	if (indexed)
@@ -199,7 +187,8 @@ void MappingTable::remove(MappingRecord *r)
 			return false;
 		});
 	by_iova_.clear(iova, iova + pages, entry(r));
-	by_va_.clear(va, va + pages, entry(r));
+	if (indexed)
+		by_va_.clear(va, va + pages, entry(r));
 	r->generation.store(r->generation.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 

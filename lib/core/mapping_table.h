@@ -186,7 +186,6 @@ private:
 	uint32_t *uses_of(uint64_t iova, uint64_t bytes, MappingRecord *&record);
 	Pfn first_page(uint64_t address) const { return address >> shift_; }
 	bool index_va(MappingRecord *r, PageIndex::Entry goes = 0);
-	bool is_indexed(const MappingRecord &r) const;
 	bool makes_way(const MappingRecord &old, const MappingRecord &r) const;
 	void reveal(MappingRecord *shadowed, PageIndex::Entry goes);
 	void reveal_all();

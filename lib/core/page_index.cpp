@@ -47,4 +47,16 @@ void PageIndex::clear(Table &table, unsigned shift, Pfn first, Pfn end, Entry e)
 	}
 }
 
+bool PageIndex::has(const Table &table, unsigned shift, Pfn first, Pfn end, Entry e)
+{
+	const Pfn pages = Pfn{1} << shift;
+	for (Pfn page = first & ~(pages - 1); page < end; page += pages) {
+		const Part part(page, pages, first, end);
+		const Entry slot = table.slots[page >> shift & kMask].load(std::memory_order_relaxed);
+		if (slot == e || (is_table(slot) && has(*to_table(slot), shift - kBits, part.first, part.end, e)))
+			return true;
+	}
+	return false;
+}
+
 }  // namespace iovad::core

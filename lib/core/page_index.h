@@ -75,6 +75,9 @@ public:
 	// Nothing covers the pages of [first, end) that e covered.
 	void clear(Pfn first, Pfn end, Entry e) { clear(*root_, top_shift_, first, end, e); }
 
+	// e covers some of [first, end).
+	bool has(Pfn first, Pfn end, Entry e) const { return has(*root_, top_shift_, first, end, e); }
+
 	// visit(first page, pages, entry) for each slot that covers something, ascending.
 	template <class Visit> void for_each(Visit visit) const { for_each(*root_, top_shift_, 0, visit); }
 
@@ -101,6 +104,7 @@ private:
 	template <class Visit>
 	static void for_each(const Table &table, unsigned shift, Pfn first, const Visit &visit);
 	static void clear(Table &table, unsigned shift, Pfn first, Pfn end, Entry e);
+	static bool has(const Table &table, unsigned shift, Pfn first, Pfn end, Entry e);
 
 	Table *root_ = nullptr;
 	Pfn end_ = 0;

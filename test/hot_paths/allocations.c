@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * The C library's allocation, in front of it: also what operator new comes to.
  */
+#include <errno.h>
 #include <stddef.h>
 
 #include "forbid.h"
@@ -39,6 +40,13 @@ void *aligned_alloc(size_t alignment, size_t n)
 {
 	forbid_allocation("aligned_alloc");
 	return __libc_memalign(alignment, n);
+}
+
+int posix_memalign(void **p, size_t alignment, size_t n)
+{
+	forbid_allocation("posix_memalign");
+	*p = __libc_memalign(alignment, n);
+	return *p ? 0 : ENOMEM;
 }
 
 void free(void *p)

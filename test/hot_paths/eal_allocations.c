@@ -14,6 +14,7 @@ union next {
 	void *object;
 	__typeof__(&rte_zmalloc_socket) rte_zmalloc_socket;
 	__typeof__(&rte_memzone_reserve_aligned) rte_memzone_reserve_aligned;
+	__typeof__(&rte_memzone_free) rte_memzone_free;
 	__typeof__(&rte_free) rte_free;
 };
 
@@ -32,6 +33,11 @@ const struct rte_memzone *rte_memzone_reserve_aligned(const char *name, size_t l
 						      unsigned int flags, unsigned int align)
 {
 	return next(__func__).rte_memzone_reserve_aligned(name, len, socket, flags, align);
+}
+
+int rte_memzone_free(const struct rte_memzone *zone)
+{
+	return next(__func__).rte_memzone_free(zone);
 }
 
 void rte_free(void *p)

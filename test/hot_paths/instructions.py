@@ -78,7 +78,7 @@ def measure(program):
         if run.returncode != 0:
             sys.exit(f"{program} ended with {run.returncode}:\n{run.stdout}{run.stderr}")
         costs = inclusive_costs(out)
-    operations = dict(line.split() for line in run.stdout.splitlines())
+    operations = dict(re.findall(r"^(\w+) (\d+)$", run.stdout, re.MULTILINE))  # EAL may say something, too
     return {name: costs[name] / int(n) for name, n in operations.items()}
 
 

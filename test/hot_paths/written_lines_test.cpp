@@ -63,10 +63,13 @@ Lines own(const OwnedDomain &d, unsigned lcore)
 	return lines;
 }
 
+uint64_t kept[2];  // by lcore
+
 // What is loaded has room for as much again, to take and to put.
 void warm(OwnedDomain &d, unsigned lcore, uint64_t len)
 {
 	uint64_t iovas[kBulk];
+	ASSERT_EQ(d.domain.alloc(lcore, len, kNoLimit, kept[lcore]), Status::ok);
 	ASSERT_EQ(d.domain.alloc_bulk(lcore, len, kNoLimit, iovas, kBulk), Status::ok);
 	ASSERT_EQ(d.domain.free_bulk(lcore, iovas, len, kBulk), Status::ok);
 }
@@ -90,6 +93,18 @@ void taking(Domain &d, unsigned lcore, uint64_t len)
 	ASSERT_EQ(d.alloc(lcore, len, kNoLimit, iova), Status::ok);
 }
 
+// An address of the lcore's own, which the test does not see taken.
+void giving(Domain &d, unsigned lcore, uint64_t len)
+{
+	ASSERT_EQ(d.free(lcore, kept[lcore], len), Status::ok);
+}
+
+void taking_many(Domain &d, unsigned lcore, uint64_t len)
+{
+	uint64_t iovas[kBulk];
+	ASSERT_TRUE(d.try_alloc_bulk(lcore, len, kNoLimit, iovas, kBulk));
+}
+
 void bulk(Domain &d, unsigned lcore, uint64_t len)
 {
 	uint64_t iovas[kBulk];
@@ -100,7 +115,8 @@ void bulk(Domain &d, unsigned lcore, uint64_t len)
 TEST(WrittenLinesTest, OfAHitAreTheLcoresOwn)
 {
 	for (const Hit &hit : {Hit{"one", kPage, one}, Hit{"one of four pages", 4 * kPage, one},
-			       Hit{"taking", kPage, taking}, Hit{"taking four pages", 4 * kPage, taking}, Hit{"bulk", kPage, bulk}}) {
+			       Hit{"taking", kPage, taking}, Hit{"taking four pages", 4 * kPage, taking}, Hit{"giving", kPage, giving},
+			       Hit{"giving four pages", 4 * kPage, giving}, Hit{"taking many", kPage, taking_many}, Hit{"bulk", kPage, bulk}}) {
 		OwnedDomain d(OwnedDomain::config((uint64_t{1} << 48) - 1));
 		Lines all;
 		for (const unsigned lcore : {0u, 1u}) {

@@ -224,6 +224,28 @@ TEST(DomainTest, WhatIsAtHandComesWithoutAReclaim)
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 
+// Around a power of two, where all of them have no bit in common.
+TEST(DomainTest, BulksGoToTheCacheWhereverTheyLie)
+{
+	for (const uint64_t len : {kPage, 2 * kPage}) {
+		const uint64_t middle = uint64_t{1} << 31;
+		OwnedDomain d(OwnedDomain::config(middle + 8 * len - 1));
+		ASSERT_EQ(d.domain.free(0, take(d, 0, len), len), Status::ok);
+		uint64_t iovas[16];
+		ASSERT_TRUE(d.domain.try_alloc_bulk(0, len, kNoLimit, iovas, 16));
+		ASSERT_TRUE(std::any_of(iovas, iovas + 16, [=](uint64_t iova) { return iova < middle; }));
+		ASSERT_TRUE(std::any_of(iovas, iovas + 16, [=](uint64_t iova) { return iova >= middle; }));
+		EXPECT_TRUE(d.domain.try_free_bulk(0, iovas, len, 16));
+		ASSERT_TRUE(d.domain.try_alloc_bulk(0, len, kNoLimit, iovas, 16));
+		iovas[7] += 512;
+		EXPECT_FALSE(d.domain.try_free_bulk(0, iovas, len, 16)) << "one is no block";
+		iovas[7] -= 512;
+		EXPECT_FALSE(d.domain.try_free_bulk(0, iovas, len, 0)) << "nothing is for the cold path";
+		EXPECT_TRUE(d.domain.try_free_bulk(0, iovas, len, 16));
+		EXPECT_TRUE(d.domain.verify(stderr));
+	}
+}
+
 TEST(DomainTest, AnLcoreThatLeavesGivesBackWhatItHeld)
 {
 	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 40) - 1));

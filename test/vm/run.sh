@@ -44,7 +44,7 @@ USAGE
 
 NICS=e1000e AW_BITS=39 MEMORY=2048 CPUS=2 HUGEPAGES=256 TIMEOUT=300 ACCEL=auto
 KERNEL_DRIVER='' KERNEL_DISK='' KERNEL_ARGS='' SHELL_MODE='' VERBOSE='' OUT=''
-COMMAND=() SHOW=()
+COMMAND=() SHOW=() QUESTIONER=''
 NIC_ADDRESSES=(03 04) # on bus 0, where nothing else is
 GRACE=20              # a guest that does not keep the timeout itself is ended after it
 
@@ -114,7 +114,10 @@ parse_value() {
 
 note() { [ -z "$VERBOSE" ] || say "iovad-vm: $*" >&2; }
 
-remove_run() { rm -rf "$RUN"; }
+remove_run() {
+	[ -z "$QUESTIONER" ] || kill "$QUESTIONER" 2>/dev/null || true
+	rm -rf "$RUN"
+}
 
 # The folder of this run: what the guest is told, its answer, and the pipes.
 make_run() {
@@ -198,7 +201,7 @@ qemu_arguments() {
 		-m "$MEMORY" -smp "$CPUS" -machine q35,kernel-irqchip=split -device "$iommu"
 		-kernel "$VM_KERNEL" -initrd "$VM_INITRAMFS" -append "$args"
 		-chardev "file,id=console,path=$(q "$OUT/console.log")" -serial chardev:console
-		-monitor "unix:$(q "$RUN/monitor"),server=on,wait=off")
+		-monitor unix:monitor,server=on,wait=off)
 	# First those with an address of their own: the others take what is free.
 	nic_arguments
 	if [ -n "$KERNEL_DISK" ]; then
@@ -228,9 +231,12 @@ copy() { { cat || cat >/dev/null; } <"$1" 2>/dev/null; }
 # question_later: a machine that outlives its time is asked what its processors do, and then
 # interrupted, on which its kernel says where it is and ends. No answer: it is QEMU that hangs.
 question_later() {
-	sleep $((TIMEOUT + GRACE))
-	: >"$RUN/hung"
-	timeout 5 python3 - "$RUN/monitor" <<-'END' | grep -a 'CPU#\|RIP=' >"$RUN/processors.log"
+	local never
+	exec {never}<>"$RUN/never" # waits without a child that would have to be ended too
+	read -rt $((TIMEOUT + GRACE)) -u "$never" || true
+	cd "$RUN"
+	: >hung
+	timeout 5 python3 - monitor <<-'END' | grep -a 'CPU#\|RIP=' >processors.log
 		import socket, sys
 		monitor = socket.socket(socket.AF_UNIX)
 		monitor.connect(sys.argv[1])
@@ -243,19 +249,19 @@ question_later() {
 # Held open at this end too, so that neither side waits for the other to come; closed
 # after the machine, which ends the copies.
 run_machine() {
-	local out err copies=() questioner status=0
-	mkfifo "$RUN/stdout" "$RUN/stderr"
+	local out err copies=() status=0
+	mkfifo "$RUN/stdout" "$RUN/stderr" "$RUN/never"
 	exec {out}<>"$RUN/stdout" {err}<>"$RUN/stderr"
 	copy "$RUN/stdout" {out}>&- {err}>&- &
 	copies+=($!)
 	copy "$RUN/stderr" {out}>&- {err}>&- >&2 &
 	copies+=($!)
 	question_later {out}>&- {err}>&- >/dev/null 2>&1 &
-	questioner=$!
-	guarded timeout -k 5 $((TIMEOUT + GRACE + 10)) qemu-system-x86_64 "${QEMU[@]}" \
+	QUESTIONER=$!
+	# Its name for the monitor is relative, as those of sockets must be short.
+	guarded timeout -k 5 $((TIMEOUT + GRACE + 10)) env -C "$RUN" qemu-system-x86_64 "${QEMU[@]}" \
 		{out}>&- {err}>&- >"$RUN/qemu.log" 2>&1 || status=$?
-	# shellcheck disable=SC2046 # a list
-	kill "$questioner" $(pgrep -P "$questioner") 2>/dev/null || true
+	kill "$QUESTIONER" 2>/dev/null || true
 	exec {out}>&- {err}>&-
 	wait "${copies[@]}" || true
 	return "$status"
@@ -265,7 +271,7 @@ run_shell() {
 	local saved status=0
 	saved=$(stty -g 2>/dev/null || true)
 	say "The machine's terminal; \"exit\" powers it off." >&2
-	qemu-system-x86_64 "${QEMU[@]}" 2>"$RUN/qemu.log" || status=$?
+	env -C "$RUN" qemu-system-x86_64 "${QEMU[@]}" 2>"$RUN/qemu.log" || status=$?
 	[ -z "$saved" ] || stty "$saved"
 	return "$status"
 }

@@ -20,8 +20,8 @@
  *            not. A thread without an lcore id shares one locked cache.
  *   Blocking "Takes the lock" means the domain's spinlock, held for one tree
  *            operation. Nothing here sleeps but where it says so.
- *   Inline   iovad_alloc() and iovad_free() are compiled into the caller, and
- *            exported too: for pointers to them, and for other languages. The
+ *   Inline   iovad_alloc(), iovad_free(), their bulk forms and iovad_unmap() are
+ *            compiled into the caller, and exported too: for pointers to them, and for other languages. The
  *            struct behind a domain stays private; a program that was built
  *            for another layout of it does not load with this library.
  *   Reuse    With IOVAD_BACKEND_NONE a freed address may be handed out again

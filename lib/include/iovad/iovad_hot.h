@@ -172,7 +172,8 @@ typedef uint64_t iovad_hot_some __attribute__((vector_size(16)));
 
 #define IOVAD_HOT_FEW 8 /* by unrolled loops */
 
-/* The empty statement keeps the compiler from making a call of it, which is slower. */
+/* The empty statements keep the compiler from making a call of it, which is slower, and from vectors
+ * for the few that are left. */
 IOVAD_HOT_INLINE void iovad_hot_copy(uint64_t *to, const uint64_t *from, uint32_t n)
 {
 	for (; n >= IOVAD_HOT_FEW; n -= IOVAD_HOT_FEW, to += IOVAD_HOT_FEW, from += IOVAD_HOT_FEW) {
@@ -180,8 +181,10 @@ IOVAD_HOT_INLINE void iovad_hot_copy(uint64_t *to, const uint64_t *from, uint32_
 			__builtin_memcpy(to + i, from + i, sizeof(iovad_hot_some));
 		__asm__ volatile("");
 	}
-	for (; n != 0; n--)
+	for (; n != 0; n--) {
 		*to++ = *from++;
+		__asm__ volatile("");
+	}
 }
 
 /* The same, and what all have in common and what any has. */
@@ -211,10 +214,11 @@ IOVAD_HOT_INLINE void iovad_hot_copy_seen(uint64_t *to, const uint64_t *from, ui
 		*common &= *from;
 		*any |= *from;
 		*to++ = *from++;
+		__asm__ volatile("");
 	}
 }
 
-/* n at once. False: the magazine has fewer, or a reclaimer has it. */
+/* n at once. False: the magazine has fewer, or a reclaimer has it, or n is 0. */
 IOVAD_HOT_INLINE bool iovad_hot_get_bulk(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
 					 uint64_t *addresses, uint32_t n)
 {
@@ -222,7 +226,7 @@ IOVAD_HOT_INLINE bool iovad_hot_get_bulk(struct iovad_hot_cache *c, const struct
 	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
 	const uint32_t held = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
 
-	if (IOVAD_HOT_UNLIKELY(n > held)) {
+	if (IOVAD_HOT_UNLIKELY(n - 1 >= held)) {
 		iovad_hot_leave(c, inside, 0);
 		return false;
 	}
@@ -233,7 +237,7 @@ IOVAD_HOT_INLINE bool iovad_hot_get_bulk(struct iovad_hot_cache *c, const struct
 }
 
 /* n at once, multiples of mask + 1 from first to last. False: the magazine has too little room, a
- * reclaimer has it, or they are not, or not seen to be without a look at each. */
+ * reclaimer has it, n is 0, or they are not, or not seen to be without a look at each. */
 IOVAD_HOT_INLINE bool iovad_hot_put_bulk(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
 					 const uint64_t *addresses, uint32_t n, uint64_t mask, uint64_t first,
 					 uint64_t last)
@@ -241,7 +245,7 @@ IOVAD_HOT_INLINE bool iovad_hot_put_bulk(struct iovad_hot_cache *c, const struct
 	const uint64_t inside = iovad_hot_enter(c);
 	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
 	const uint32_t held = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
-	bool good = n <= m->capacity - held;
+	bool good = n - 1 < m->capacity - held;
 	uint64_t common, any;
 
 	if (__builtin_expect(good, 1)) {
