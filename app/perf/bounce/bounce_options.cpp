@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "bounce/bounce_options.h"
 
-#include <getopt.h>
-
 #include <string_view>
 
 #include "errors.h"
-#include "parse_count.h"
-#include "text.h"
+#include "option_parser.h"
 
 namespace iovad::perf {
 
@@ -34,39 +31,15 @@ namespace {
 
 constexpr unsigned kMaxLcores = 1024, kMaxRounds = 1000, kMaxSize = 4 << 20;
 
-enum Option { kHelp = 'h', kBackend = 256, kSizes, kLcores, kRounds, kJson, kSvg };
-
-constexpr option kOptions[] = {
-	{"help", no_argument, nullptr, kHelp},
-	{"backend", required_argument, nullptr, kBackend},
-	{"sizes", required_argument, nullptr, kSizes},
-	{"lcores", required_argument, nullptr, kLcores},
-	{"rounds", required_argument, nullptr, kRounds},
-	{"json", required_argument, nullptr, kJson},
-	{"svg", required_argument, nullptr, kSvg},
-	{nullptr, 0, nullptr, 0},
-};
-
-bool parse_backend(std::string_view text)
-{
-	if (text != "soft" && text != "vfio")
-		throw UsageError(format("--backend takes 'soft' or 'vfio', not '%.*s'",
-					static_cast<int>(text.size()), text.data()));
-	return text == "vfio";
-}
-
 std::vector<uint64_t> parse_sizes(std::string_view text)
 {
 	std::vector<uint64_t> sizes;
-	for (bool more = true; more;) {
-		const size_t comma = text.find(',');
-		const uint64_t size = parse_count("--sizes", text.substr(0, comma), kMaxSize);
+	for_each_part(text, [&](std::string_view part) {
+		const uint64_t size = parse_count("--sizes", part, kMaxSize);
 		if (!sizes.empty() && size <= sizes.back())
 			throw UsageError("--sizes: each is to be larger than the one before it");
 		sizes.push_back(size);
-		more = comma != std::string_view::npos;
-		text.remove_prefix(more ? comma + 1 : 0);
-	}
+	});
 	return sizes;
 }
 
@@ -75,40 +48,14 @@ std::vector<uint64_t> parse_sizes(std::string_view text)
 BounceOptions parse_bounce_options(int argc, char **argv)
 {
 	BounceOptions options;
-	optind = 0;  // glibc: begin anew, whatever was parsed before
-	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv, ":h", kOptions, nullptr)) != -1;) {
-		switch (c) {
-		case kHelp:
-			options.help = true;
-			return options;
-		case kBackend:
-			options.vfio = parse_backend(optarg);
-			break;
-		case kSizes:
-			options.sizes = parse_sizes(optarg);
-			break;
-		case kLcores:
-			options.lcores = parse_count("--lcores", optarg, kMaxLcores);
-			break;
-		case kRounds:
-			options.rounds = parse_count("--rounds", optarg, kMaxRounds);
-			break;
-		case kJson:
-			options.json = optarg;
-			break;
-		case kSvg:
-			options.svg = optarg;
-			break;
-		case ':':
-			throw UsageError(format("%s needs a value", argv[optind - 1]));
-		default:
-			throw UsageError(format("bounce does not know '%s'; see 'iovad-perf -- bounce --help'",
-						argv[optind - 1]));
-		}
-	}
-	if (optind < argc)
-		throw UsageError(format("bounce does not know '%s'; see 'iovad-perf -- bounce --help'", argv[optind]));
+	OptionParser("bounce", "iovad-perf -- bounce")
+		.value("backend", [&](std::string_view text) { options.vfio = parse_backend(text); })
+		.value("sizes", [&](std::string_view text) { options.sizes = parse_sizes(text); })
+		.count("lcores", options.lcores, kMaxLcores)
+		.count("rounds", options.rounds, kMaxRounds)
+		.text("json", options.json)
+		.text("svg", options.svg)
+		.parse(argc, argv, options.help);
 	return options;
 }
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "churn/churn_options.h"
 
-#include <getopt.h>
-
 #include <algorithm>
 #include <string_view>
 
 #include "errors.h"
-#include "parse_count.h"
+#include "option_parser.h"
 #include "text.h"
 
 namespace iovad::perf {
@@ -47,43 +45,6 @@ constexpr unsigned kMaxSize = 1 << 24, kMaxDepth = 1 << 16;
 constexpr unsigned kMinAge = 100, kMaxAge = 10'000'000;
 constexpr unsigned kMinBytes = 4096, kMaxBytes = 1 << 30;
 
-enum Option {
-	kHelp = 'h',
-	kBackend = 256,
-	kMode,
-	kLcores,
-	kSeconds,
-	kOps,
-	kSize,
-	kDepth,
-	kMaxAgeUs,
-	kMaxBytesDeferred,
-	kJson
-};
-
-constexpr option kOptions[] = {
-	{"help", no_argument, nullptr, kHelp},
-	{"backend", required_argument, nullptr, kBackend},
-	{"mode", required_argument, nullptr, kMode},
-	{"lcores", required_argument, nullptr, kLcores},
-	{"seconds", required_argument, nullptr, kSeconds},
-	{"ops", required_argument, nullptr, kOps},
-	{"size", required_argument, nullptr, kSize},
-	{"depth", required_argument, nullptr, kDepth},
-	{"max-age-us", required_argument, nullptr, kMaxAgeUs},
-	{"max-bytes", required_argument, nullptr, kMaxBytesDeferred},
-	{"json", required_argument, nullptr, kJson},
-	{nullptr, 0, nullptr, 0},
-};
-
-bool parse_backend(std::string_view text)
-{
-	if (text != "soft" && text != "vfio")
-		throw UsageError(format("--backend takes 'soft' or 'vfio', not '%.*s'",
-					static_cast<int>(text.size()), text.data()));
-	return text == "vfio";
-}
-
 Mode parse_mode(std::string_view text)
 {
 	for (const Mode mode : {Mode::strict, Mode::lazy, Mode::region}) {
@@ -97,46 +58,13 @@ Mode parse_mode(std::string_view text)
 std::vector<Mode> parse_modes(std::string_view text)
 {
 	std::vector<Mode> modes;
-	for (bool more = true; more;) {
-		const size_t comma = text.find(',');
-		const Mode mode = parse_mode(text.substr(0, comma));
+	for_each_part(text, [&](std::string_view part) {
+		const Mode mode = parse_mode(part);
 		if (std::find(modes.begin(), modes.end(), mode) != modes.end())
 			throw UsageError(format("--mode names '%s' twice", name_of(mode)));
 		modes.push_back(mode);
-		more = comma != std::string_view::npos;
-		text.remove_prefix(more ? comma + 1 : 0);
-	}
+	});
 	return modes;
-}
-
-// False: not one of these.
-bool parse_number(int c, ChurnOptions &options)
-{
-	switch (c) {
-	case kLcores:
-		options.lcores = parse_count("--lcores", optarg, kMaxLcores);
-		return true;
-	case kSeconds:
-		options.seconds = parse_count("--seconds", optarg, kMaxSeconds);
-		return true;
-	case kOps:
-		options.ops = parse_count("--ops", optarg, kMaxOps);
-		return true;
-	case kSize:
-		options.size = parse_count("--size", optarg, kMaxSize);
-		return true;
-	case kDepth:
-		options.depth = parse_count("--depth", optarg, kMaxDepth);
-		return true;
-	case kMaxAgeUs:
-		options.bounds.max_age_us = parse_count("--max-age-us", optarg, kMaxAge, kMinAge);
-		return true;
-	case kMaxBytesDeferred:
-		options.bounds.max_bytes = parse_count("--max-bytes", optarg, kMaxBytes, kMinBytes);
-		return true;
-	default:
-		return false;
-	}
 }
 
 }  // namespace
@@ -157,40 +85,23 @@ const char *name_of(Mode mode)
 ChurnOptions parse_churn_options(int argc, char **argv)
 {
 	ChurnOptions options;
-	bool timed = false;
-	optind = 0;  // glibc: begin anew, whatever was parsed before
-	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv, ":h", kOptions, nullptr)) != -1;) {
-		timed |= c == kSeconds;
-		if (parse_number(c, options))
-			continue;
-		switch (c) {
-		case kHelp:
-			options.help = true;
-			return options;
-		case kBackend:
-			options.vfio = parse_backend(optarg);
-			break;
-		case kMode:
-			options.modes = parse_modes(optarg);
-			break;
-		case kJson:
-			options.json = optarg;
-			break;
-		case ':':
-			throw UsageError(format("%s needs a value", argv[optind - 1]));
-		default:
-			throw UsageError(format("churn does not know '%s'; see 'iovad-perf -- churn --help'",
-						argv[optind - 1]));
-		}
-	}
-	if (optind < argc)
-		throw UsageError(format("churn does not know '%s'; see 'iovad-perf -- churn --help'",
-					argv[optind]));
-	if (options.ops != 0 && timed)
+	unsigned seconds = 0;
+	OptionParser("churn", "iovad-perf -- churn")
+		.value("backend", [&](std::string_view text) { options.vfio = parse_backend(text); })
+		.value("mode", [&](std::string_view text) { options.modes = parse_modes(text); })
+		.count("lcores", options.lcores, kMaxLcores)
+		.count("seconds", seconds, kMaxSeconds)
+		.count("ops", options.ops, kMaxOps)
+		.count("size", options.size, kMaxSize)
+		.count("depth", options.depth, kMaxDepth)
+		.count("max-age-us", options.bounds.max_age_us, kMaxAge, kMinAge)
+		.count("max-bytes", options.bounds.max_bytes, kMaxBytes, kMinBytes)
+		.text("json", options.json)
+		.parse(argc, argv, options.help);
+	if (options.ops != 0 && seconds != 0)
 		throw UsageError("--seconds and --ops: one of them says when to end");
-	if (options.ops != 0)
-		options.seconds = 0;
+	if (options.ops != 0 || seconds != 0)
+		options.seconds = seconds;
 	return options;
 }
 

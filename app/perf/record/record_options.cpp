@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "record/record_options.h"
 
-#include <getopt.h>
-
 #include "errors.h"
-#include "parse_count.h"
-#include "text.h"
+#include "option_parser.h"
 
 namespace iovad::perf {
 
@@ -33,46 +30,17 @@ namespace {
 constexpr unsigned kMaxSeconds = 1000000;
 constexpr unsigned kMaxBufferKib = 1024 * 1024;
 
-enum Option { kHelp = 'h', kSeconds = 256, kBufferKb };
-
-constexpr option kOptions[] = {
-	{"help", no_argument, nullptr, kHelp},
-	{"seconds", required_argument, nullptr, kSeconds},
-	{"buffer-kb", required_argument, nullptr, kBufferKb},
-	{nullptr, 0, nullptr, 0},
-};
-
 }  // namespace
 
 RecordOptions parse_record_options(int argc, char **argv)
 {
 	RecordOptions options;
-	optind = 0;  // glibc: begin anew, whatever was parsed before
-	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv, ":h", kOptions, nullptr)) != -1;) {
-		switch (c) {
-		case kHelp:
-			options.help = true;
-			return options;
-		case kSeconds:
-			options.seconds = parse_count("--seconds", optarg, kMaxSeconds);
-			break;
-		case kBufferKb:
-			options.buffer_kib = parse_count("--buffer-kb", optarg, kMaxBufferKib);
-			break;
-		case ':':
-			throw UsageError(format("%s needs a value", argv[optind - 1]));
-		default:
-			throw UsageError(format("record does not know '%s'; see 'iovad-perf record --help'",
-						argv[optind - 1]));
-		}
-	}
-	if (optind >= argc || argv[optind][0] == '\0')
+	options.file = OptionParser("record", "iovad-perf record")
+			       .count("seconds", options.seconds, kMaxSeconds)
+			       .count("buffer-kb", options.buffer_kib, kMaxBufferKib)
+			       .parse(argc, argv, options.help, "writes one file");
+	if (options.file.empty() && !options.help)
 		throw UsageError("record needs the name of a file to write; see 'iovad-perf record --help'");
-	if (optind + 1 < argc)
-		throw UsageError(
-			format("record writes one file; '%s' is one too many", argv[optind + 1]));
-	options.file = argv[optind];
 	return options;
 }
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "replay/replay_options.h"
 
-#include <getopt.h>
-
 #include <string_view>
 
 #include "errors.h"
+#include "option_parser.h"
 #include "output_file.h"
-#include "parse_count.h"
 #include "text.h"
 
 namespace iovad::perf {
@@ -37,19 +35,6 @@ namespace {
 
 constexpr unsigned kMaxRepeat = 100000;
 constexpr unsigned kMaxLcores = 1024;
-
-enum Option { kHelp = 'h', kLcores = 256, kEngine, kPace, kRepeat, kJson, kSvg };
-
-constexpr option kOptions[] = {
-	{"help", no_argument, nullptr, kHelp},
-	{"lcores", required_argument, nullptr, kLcores},
-	{"engine", required_argument, nullptr, kEngine},
-	{"pace", no_argument, nullptr, kPace},
-	{"repeat", required_argument, nullptr, kRepeat},
-	{"json", required_argument, nullptr, kJson},
-	{"svg", required_argument, nullptr, kSvg},
-	{nullptr, 0, nullptr, 0},
-};
 
 constexpr Engine kEngines[] = {Engine::cached, Engine::tree, Engine::strict, Engine::lazy};
 
@@ -95,45 +80,16 @@ const char *name_of(Engine engine)
 ReplayOptions parse_replay_options(int argc, char **argv)
 {
 	ReplayOptions options;
-	optind = 0;  // glibc: begin anew, whatever was parsed before
-	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv, ":h", kOptions, nullptr)) != -1;) {
-		switch (c) {
-		case kHelp:
-			options.help = true;
-			return options;
-		case kLcores:
-			options.lcores = parse_count("--lcores", optarg, kMaxLcores);
-			break;
-		case kEngine:
-			options.engine = parse_engine(optarg);
-			break;
-		case kPace:
-			options.pace = true;
-			break;
-		case kRepeat:
-			options.repeat = parse_count("--repeat", optarg, kMaxRepeat);
-			break;
-		case kJson:
-			options.json = optarg;
-			break;
-		case kSvg:
-			options.svg = optarg;
-			break;
-		case ':':
-			throw UsageError(format("%s needs a value", argv[optind - 1]));
-		default:
-			throw UsageError(
-				format("replay does not know '%s'; see 'iovad-perf -- replay --help'",
-				       argv[optind - 1]));
-		}
-	}
-	if (optind < argc)
-		options.file = argv[optind];
-	if (optind + 1 < argc)
-		throw UsageError(
-			format("replay takes one trace; '%s' is one too many", argv[optind + 1]));
-	check(options);
+	options.file = OptionParser("replay", "iovad-perf -- replay")
+			       .count("lcores", options.lcores, kMaxLcores)
+			       .value("engine", [&](std::string_view text) { options.engine = parse_engine(text); })
+			       .flag("pace", options.pace)
+			       .count("repeat", options.repeat, kMaxRepeat)
+			       .text("json", options.json)
+			       .text("svg", options.svg)
+			       .parse(argc, argv, options.help, "takes one trace");
+	if (!options.help)
+		check(options);
 	return options;
 }
 
