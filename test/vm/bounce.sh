@@ -158,7 +158,7 @@ none_is_good() {
 need_machine
 [ -x "$BUILD/examples/iovad-heap-send" ] || { echo "Bail out! examples/iovad-heap-send is not there: ninja -C $BUILD"; exit 1; }
 # 48 bits, so that an address of the process's is refused because nothing is mapped there, and not as too wide.
-check "two NICs, eight exchanges" guest --aw-bits 48 --timeout 500 --hugepages 320 -- bounce.sh "$BUILD"
+check "two NICs, eight exchanges" guest --aw-bits 48 --hugepages 320 -- bounce.sh "$BUILD"
 
 MIB=$((1 << 20))
 RINGS=$((2 * 4 * MIB))

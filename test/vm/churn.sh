@@ -19,7 +19,7 @@ OPS=20000 AGE_US=4000000
 
 # Each run's output into a file of its own, with its status at the end. One boot for all.
 in_guest() {
-	"$VM" --out "$WORK" --timeout 240 bash -c '
+	"$VM" --out "$WORK" bash -c '
 		. "$IOVAD_VM_TREE/test/vm/guest/lib.sh"
 		PERF=$0 OPS=$1 AGE_US=$2
 		read -r nic _ <<<"$IOVAD_VM_NICS"

@@ -18,7 +18,7 @@ FRAMES=20000 LIMIT=0x7fffffff
 
 # Each run's output into a file of its own, with its status at the end. One boot for all.
 in_guest() {
-	"$VM" --out "$WORK" --timeout 240 bash -c '
+	"$VM" --out "$WORK" bash -c '
 		read -r a b <<<"$IOVAD_VM_NICS"
 		run() {
 			local name=$1 status=0

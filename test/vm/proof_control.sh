@@ -32,7 +32,7 @@ all_in() {
 }
 
 need_machine
-check "two NICs, three runs" guest --timeout 240 -- proof_control.sh "$BUILD"
+check "two NICs, three runs" guest -- proof_control.sh "$BUILD"
 
 check "nothing unmapped: the program ends well, the domain has no leak" ends_well keep
 check "nothing unmapped: the IOMMU refuses nothing" test "$(iommu_faults "$WORK/out/keep.dmesg")" = 0

@@ -26,7 +26,7 @@ fi
 proof() {
 	local nic=$1 packets=$2 limit=$3
 	check "$nic: testpmd ends well and all witnesses agree" \
-		guest --nics "$nic" --kernel-disk --timeout 240 -- proof_testpmd.sh "$BUILD" "$packets" "$limit" "${4:-}"
+		guest --nics "$nic" --kernel-disk -- proof_testpmd.sh "$BUILD" "$packets" "$limit" "${4:-}"
 	check "$nic: each port received $packets packets" \
 		json session.json "len(r['ports']) == 2 and all(p['RX'] >= $packets and p['TX'] > 0 for p in r['ports'].values())"
 	check "$nic: each of 8192 mbufs lies in the window, under $limit" \

@@ -176,7 +176,7 @@ host() {
 	trap 'rm -rf "$WORK" "$TAP_LOG"' EXIT
 	export RUNTIME_DIRECTORY=${RUNTIME_DIRECTORY:-$WORK}
 	[ -x "$run" ] || { skip "record in the emulated machine" "no $run"; done_testing; return; }
-	"$run" --out "$WORK/out" --kernel-driver --kernel-disk --timeout 400 --hugepages 0 \
+	"$run" --out "$WORK/out" --kernel-driver --kernel-disk --hugepages 0 \
 		bash "$SELF" --guest "$PERF" >"$WORK/tap" 2>"$WORK/err" || status=$?
 	cat "$WORK/tap"
 	TAP_COUNT=$(grep -cE '^(not )?ok ' "$WORK/tap" || true)

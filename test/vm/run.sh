@@ -29,7 +29,7 @@ with it, except in the folder for results. COMMAND has no input.
   --aw-bits 39|48      address width of the IOMMU (default 39)
   --memory MIB         (default 2048)      --cpus N  (default 2)
   --hugepages N        huge pages of 2 MiB, mounted at /dev/hugepages (default 256)
-  --timeout SECONDS    from power on; then COMMAND is killed (default 300)
+  --timeout SECONDS    from power on; then COMMAND is killed (default 600)
   --kernel-args ARGS   further arguments for the kernel's command line
   --accel KIND         kvm, tcg or auto (default): KVM where it works
   --shell              an interactive shell, or COMMAND on a terminal; no timeout
@@ -42,7 +42,7 @@ $IOVAD_VM_CACHE. test/vm/README.md says more.
 USAGE
 }
 
-NICS=e1000e AW_BITS=39 MEMORY=2048 CPUS=2 HUGEPAGES=256 TIMEOUT=300 ACCEL=auto
+NICS=e1000e AW_BITS=39 MEMORY=2048 CPUS=2 HUGEPAGES=256 TIMEOUT=600 ACCEL=auto
 KERNEL_DRIVER='' KERNEL_DISK='' KERNEL_ARGS='' SHELL_MODE='' VERBOSE='' OUT=''
 COMMAND=() SHOW=() QUESTIONER=''
 NIC_ADDRESSES=(03 04) # on bus 0, where nothing else is

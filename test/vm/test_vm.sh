@@ -86,7 +86,7 @@ what_comes_back() {
 
 # testpmd_in KIND: stock testpmd, stock pools.
 testpmd_in() {
-	"$VM" --nics "$1" --out "$WORK/pmd" --timeout 120 bash -c '
+	"$VM" --nics "$1" --out "$WORK/pmd" bash -c '
 		. "$IOVAD_VM_TREE/test/vm/guest/lib.sh"
 		read -r a b <<<"$IOVAD_VM_NICS"
 		moves_packets /run/testpmd.log 1000 dpdk-testpmd -l 0-1 -a "$a" -a "$b" --no-telemetry -- \
