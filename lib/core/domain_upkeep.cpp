@@ -81,6 +81,17 @@ template <class Choose, class Use, class Finish>
 void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish finish)
 {
 	using asymmetric_fence::Reach;
+	// Also where use() or finish() throws, for lack of memory.
+	struct Restored {
+		~Restored()
+		{
+			domain.for_each_cache([](LcoreCache &cache) {
+				if (cache.revoked())
+					cache.restore();
+			});
+		}
+		Domain &domain;
+	};
 	bool any = false;
 	Reach reach = Reach::this_process;
 	// Without caches they hold nothing, and there may be no fence either.
@@ -95,6 +106,7 @@ void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish fini
 		finish();
 		return;
 	}
+	const Restored restored{*this};
 	// Where others cannot be reached, our own can.
 	const auto fence = [&] {
 		if (reach == Reach::all_processes && !asymmetric_fence::heavy(reach))
@@ -119,10 +131,6 @@ void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish fini
 		use(cache, fenced && reach_of(cache) <= reach && quiesce(cache, patience));
 	});
 	finish();
-	for_each_cache([](LcoreCache &cache) {
-		if (cache.revoked())
-			cache.restore();
-	});
 }
 
 void Domain::empty_magazine(Magazine &m)

@@ -62,7 +62,7 @@ BounceChunks::Refusal BounceChunks::bring(unsigned index, ChunkState state, uint
 	}
 	const Refusal refusal = admit(index, va, state);
 	if (refusal.error != 0)
-		unmap_or_leave({index, va, state, true});
+		unmap_or_leave({index, va, state});
 	return refusal;
 }
 
@@ -84,7 +84,8 @@ BounceChunks::Refusal BounceChunks::admit(unsigned index, void *va, ChunkState s
 	const Status status = slots_.add_chunk(index, va, known ? nullptr : spare_records_, state);
 	if (slots_.has_records(index) && !known)
 		spare_records_ = nullptr;
-	return {-negative_errno(status), "no tree nodes for its slots"};
+	return {-negative_errno(status), status == Status::again ? "no tree nodes for its slots"
+							     : "its memory is too far from the pool's state"};
 }
 
 bool BounceChunks::remove(unsigned index)
@@ -104,7 +105,7 @@ bool BounceChunks::take_out(unsigned index)
 	void *const va = slots_.chunk_va(index);
 	if (slots_.remove_chunk(index) != Status::ok)
 		return false;
-	leaving_.push_back({index, va, state, true});
+	leaving_.push_back({index, va, state});
 	return true;
 }
 
@@ -144,13 +145,14 @@ bool BounceChunks::unmap(Leaving &chunk)
 		try {
 			o = domain_.mapper->remove_from_window(iova(chunk.index));
 		} catch (const std::bad_alloc &) {
-			o = {Status::busy};
+			o = {Status::busy};  // nothing has changed: as if it were
 		}
 		if (*o.advice)
 			domain_.log.backend_failed("unmap bounce memory at", iova(chunk.index), kBounceChunk, o);
-		// Busy: somebody has mapped a part of it as if it were theirs.
 		chunk.mapped = o.status == Status::busy;
-		if (o.error == ETIMEDOUT || chunk.mapped)
+		if (chunk.mapped)
+			chunk.busy_until_ns = core::now_ns() + kBusyNs;
+		if (o.error == ETIMEDOUT)
 			pause();
 		if (!o.ok())
 			return false;
@@ -183,11 +185,24 @@ void BounceChunks::pause()
 	retry_at_ns_ = core::now_ns() + pause_ns_;
 }
 
+void BounceChunks::end_pauses()
+{
+	retry_at_ns_ = 0;
+	for (Leaving &chunk : leaving_)
+		chunk.busy_until_ns = 0;
+}
+
+bool BounceChunks::may_try(const Leaving &chunk) const
+{
+	if (!chunk.mapped)
+		return domain_.mapper->gone(iova(chunk.index));
+	return core::now_ns() >= std::max(retry_at_ns_, chunk.busy_until_ns);
+}
+
 size_t BounceChunks::settle(BounceSlice &slice)
 {
 	for (size_t i = 0; i < leaving_.size();) {
-		const bool waits = leaving_[i].mapped ? is_paused() : !domain_.mapper->gone(iova(leaving_[i].index));
-		if (waits) {
+		if (!may_try(leaving_[i])) {
 			++i;
 			continue;
 		}

@@ -3,7 +3,8 @@
 // how it goes, in the opposite order. A chunk that cannot be unmapped is "leaving": no slot is in
 // it, devices may still reach it, so its memory and its place in the window stay until the
 // mapper says that it is gone. Where a device does not answer each try takes long: the next comes after
-// a pause that doubles, from 10 ms to 1 s, and no other chunk goes meanwhile.
+// a pause that doubles, from 10 ms to 1 s, and no other chunk goes meanwhile. One of which somebody has
+// mapped a part, as if it were theirs, keeps no other; it is tried again after 100 ms.
 //
 // One thread at a time: who creates or destroys the pool, or the control lcore. May block.
 #pragma once
@@ -67,20 +68,24 @@ public:
 
 	// Tries again those that are leaving. Returns how many still are.
 	size_t settle(BounceSlice &slice);
-	void end_pause() { retry_at_ns_ = 0; }
+	// None goes for now.
+	bool is_paused() const { return core::now_ns() < retry_at_ns_; }
+	void end_pauses();
 
 private:
 	struct Leaving {
 		unsigned index;
 		void *va;
 		core::ChunkState state;  // that it had, as it may come back
-		bool mapped;             // not yet in the mapper's quarantine
+		bool mapped = true;      // not yet in the mapper's quarantine
+		uint64_t busy_until_ns = 0;  // so long it is not tried again
 	};
 
 	static constexpr uint64_t kFirstPauseNs = 10 * core::kMillisecond, kLongestPauseNs = 1000 * core::kMillisecond;
+	static constexpr uint64_t kBusyNs = 100 * core::kMillisecond;
 
-	bool is_paused() const { return core::now_ns() < retry_at_ns_; }
 	void pause();
+	bool may_try(const Leaving &chunk) const;
 	bool is_usable(unsigned index) const;
 	Refusal map(unsigned index, void *va);
 	Refusal admit(unsigned index, void *va, core::ChunkState state);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <utility>
 
 #include "eal/log.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 // Of the list and what is in it; after BouncePoolRegistry, and after DomainsInUse.
 std::mutex list_mutex;
-iovad_bounce_pool *pools;  // changed with the registry, too, but that those that have departed end
+iovad_bounce_pool *pools;  // they come and go under BouncePoolRegistry, too, but for those that have departed
 
 constexpr uint64_t kIntervalUs = 1000, kHurriedUs = 50;
 
@@ -29,18 +30,25 @@ bool end_if_unmapped(iovad_bounce_pool *pool, BounceSlice &slice)
 	return true;
 }
 
-// With list_mutex held: for each, whose link may become another.
-template <class Use> void for_each_departed(Use use)
+// Out of the list, linked by `next`.
+iovad_bounce_pool *take_departed(const iovad_domain &domain)
 {
+	const std::lock_guard guard(list_mutex);
+	iovad_bounce_pool *taken = nullptr;
 	for (iovad_bounce_pool **link = &pools; *link;) {
 		iovad_bounce_pool *const pool = *link;
-		iovad_bounce_pool *const next = pool->next;
-		if (pool->departed && use(pool))
-			*link = next;
-		else
+		if (!pool->departed || &pool->domain != &domain) {
 			link = &pool->next;
+			continue;
+		}
+		*link = pool->next;
+		pool->next = std::exchange(taken, pool);
 	}
+	return taken;
 }
+
+// With list_mutex held.
+void put_into_list(iovad_bounce_pool *pool) { pool->next = std::exchange(pools, pool); }
 
 // With list_mutex held.
 void move_first_to_end()
@@ -79,8 +87,7 @@ iovad_bounce_pool *BouncePoolRegistry::find(const char *name) const
 void BouncePoolRegistry::put(iovad_bounce_pool *pool)
 {
 	const std::lock_guard guard(list_mutex);
-	pool->next = pools;
-	pools = pool;
+	put_into_list(pool);
 }
 
 void BouncePoolRegistry::take_out(iovad_bounce_pool *pool)
@@ -113,14 +120,21 @@ bool with_bounce_pool(const char *name, const UseBouncePool &use)
 bool end_pool_now(iovad_bounce_pool *pool)
 {
 	BounceSlice all = BounceSlice::whole();
-	pool->chunks.end_pause();
+	pool->chunks.end_pauses();
 	return end_if_unmapped(pool, all);
 }
 
+// Without the lock, which passes want: hooks, and devices that do not answer, may take long.
 int end_departed_pools(iovad_domain &domain)
 {
+	for (iovad_bounce_pool *pool = take_departed(domain), *next; pool; pool = next) {
+		next = pool->next;
+		if (end_pool_now(pool))
+			continue;
+		const std::lock_guard guard(list_mutex);
+		put_into_list(pool);
+	}
 	const std::lock_guard guard(list_mutex);
-	for_each_departed([&](iovad_bounce_pool *pool) { return &pool->domain == &domain && end_pool_now(pool); });
 	int error = 0;
 	for (const iovad_bounce_pool *p = pools; p; p = p->next) {
 		if (&p->domain != &domain || p->departed)
@@ -141,14 +155,21 @@ unsigned serve_bounce_pools(IsThere *is_there, uint64_t now, uint64_t end)
 {
 	const std::lock_guard guard(list_mutex);
 	BounceSlice slice(end);
-	for_each_departed([&](iovad_bounce_pool *pool) { return is_there(pool->domain) && end_if_unmapped(pool, slice); });
 	unsigned done = 0;
-	for (iovad_bounce_pool *p = pools; p; p = p->next) {
-		if (p->departed || !is_there(p->domain))
+	// Those that have departed take turns with the others.
+	for (iovad_bounce_pool **link = &pools; *link;) {
+		iovad_bounce_pool *const pool = *link, *const next = pool->next;
+		const bool there = is_there(pool->domain);
+		if (there && pool->departed && end_if_unmapped(pool, slice)) {
+			*link = next;
 			continue;
-		// What misses from here on asks again.
-		p->hurried.store(false, std::memory_order_relaxed);
-		done += p->upkeep.pass(now, slice);
+		}
+		if (there && !pool->departed) {
+			// What misses from here on asks again.
+			pool->hurried.store(false, std::memory_order_relaxed);
+			done += pool->upkeep.pass(now, slice);
+		}
+		link = &pool->next;
 	}
 	if (slice.is_over())
 		move_first_to_end();

@@ -37,7 +37,7 @@ bool end_pool_now(iovad_bounce_pool *pool);
 // Before a domain is destroyed: what has departed goes, if it can. -EBUSY, logged: it has pools.
 int end_departed_pools(iovad_domain &domain);
 
-// Recomputes everything, see iovad_bounce_verify(). No pass touches it meanwhile.
+// Recomputes everything, see iovad_bounce_verify(). No pass touches it meanwhile: they wait.
 bool verify_bounce_pool(iovad_bounce_pool &pool, FILE *why);
 
 // For the control lcore: one pass over the pools of all domains that are there. Returns how much it

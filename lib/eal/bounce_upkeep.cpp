@@ -62,30 +62,36 @@ unsigned BounceUpkeep::grow(uint64_t now, BounceSlice &slice)
 	if (due && owed_ == 0)
 		owed_ = std::max({uint64_t{1}, size() / kChunkBytes / 4, (wanted + kChunkBytes - 1) / kChunkBytes});
 	unsigned came = 0;
-	for (; owed_ != 0 && came < kMostComing && slice.take(); ++came) {
-		if (!bring_one(now)) {  // there are no more, or no more memory for now
+	for (; owed_ != 0 && came < kMostComing; ++came, --owed_) {
+		const unsigned index = chunks_.highest_absent();
+		const bool can = can_come(index, now);
+		if (can && !slice.take())
+			break;
+		if (!can || !bring_one(index, now)) {  // there are no more, or no more memory for now
 			owed_ = 0;
 			break;
 		}
-		--owed_;
 	}
 	grows_.fetch_add(came != 0, std::memory_order_relaxed);
 	return came;
 }
 
-bool BounceUpkeep::bring_one(uint64_t now)
+// To ask EAL in vain is slow.
+bool BounceUpkeep::can_come(unsigned index, uint64_t now) const
 {
-	const unsigned index = chunks_.highest_absent();
+	return index == BounceChunks::kNone ? standby_ != BounceChunks::kNone || !transients_.empty()
+					    : now >= no_memory_before_ns_;
+}
+
+bool BounceUpkeep::bring_one(unsigned index, uint64_t now)
+{
 	return index == BounceChunks::kNone
 		       ? keep_transient()
 		       : bring(index, ChunkState::serving, std::min<uint64_t>(owed_, kMostComing), now);
 }
 
-// To ask EAL in vain is slow.
 bool BounceUpkeep::bring(unsigned index, ChunkState state, uint64_t expected, uint64_t now)
 {
-	if (now < no_memory_before_ns_)
-		return false;
 	const BounceChunks::Refusal refusal = chunks_.bring(index, state, expected);
 	if (refusal.error == 0)
 		return true;
@@ -112,21 +118,23 @@ bool BounceUpkeep::keep_transient()
 }
 
 // To empty the caches of lcores takes long, and they fill them again: not often.
-bool BounceUpkeep::may_go(ChunkUse use, uint64_t now)
+bool BounceUpkeep::may_go(ChunkUse use, uint64_t now) const
 {
-	if (use != ChunkUse::idle)
-		return use == ChunkUse::free;
-	if (now < no_reclaim_before_ns_)
-		return false;
-	no_reclaim_before_ns_ = now + kQuietNs;
-	return true;
+	return use == ChunkUse::free || (use == ChunkUse::idle && now >= no_reclaim_before_ns_);
+}
+
+bool BounceUpkeep::remove(unsigned index, ChunkUse use, uint64_t now)
+{
+	if (use == ChunkUse::idle)
+		no_reclaim_before_ns_ = now + kQuietNs;
+	return chunks_.remove(index);
 }
 
 unsigned BounceUpkeep::shrink(uint64_t now, BounceSlice &slice)
 {
 	const uint64_t twice = 2 * peak_.bytes();
 	uint64_t left = lasting();
-	if (owed_ != 0 || !peak_.known() || twice >= left * kChunkBytes)
+	if (owed_ != 0 || !peak_.known() || twice >= left * kChunkBytes || chunks_.is_paused())
 		return 0;
 	const uint64_t least = std::max(initial_, (twice + kChunkBytes - 1) / kChunkBytes);
 	unsigned went = 0, looked = 0;
@@ -137,11 +145,12 @@ unsigned BounceUpkeep::shrink(uint64_t now, BounceSlice &slice)
 		if (slots_.chunk_state(index) != ChunkState::serving)
 			continue;
 		++looked;
-		if (!may_go(slots_.chunk_use(index), now))
+		const ChunkUse use = slots_.chunk_use(index);
+		if (!may_go(use, now))
 			continue;
-		if (!slice.take())
+		if (chunks_.is_paused() || !slice.take())
 			break;
-		if (!chunks_.remove(index))
+		if (!remove(index, use, now))
 			continue;
 		--left;
 		++went;
@@ -155,18 +164,21 @@ unsigned BounceUpkeep::shrink(uint64_t now, BounceSlice &slice)
 // Some of them, in turn.
 unsigned BounceUpkeep::end_transients(uint64_t now, BounceSlice &slice)
 {
+	if (chunks_.is_paused())
+		return 0;
 	unsigned went = 0;
 	for (size_t looked = std::min<size_t>(transients_.size(), kMostLooked); looked != 0 && went < kMostGoing; --looked) {
 		if (next_transient_ >= transients_.size())
 			next_transient_ = 0;
 		Transient &transient = transients_[next_transient_];
-		if (!is_quiet(transient, now)) {
+		const ChunkUse use = slots_.chunk_use(transient.index);
+		if (!is_quiet(transient, use, now)) {
 			++next_transient_;
 			continue;
 		}
-		if (!slice.take())
+		if (chunks_.is_paused() || !slice.take())
 			break;
-		if (!chunks_.remove(transient.index)) {
+		if (!remove(transient.index, use, now)) {
 			++next_transient_;
 			continue;
 		}
@@ -178,9 +190,8 @@ unsigned BounceUpkeep::end_transients(uint64_t now, BounceSlice &slice)
 	return went;
 }
 
-bool BounceUpkeep::is_quiet(Transient &transient, uint64_t now)
+bool BounceUpkeep::is_quiet(Transient &transient, ChunkUse use, uint64_t now) const
 {
-	const ChunkUse use = slots_.chunk_use(transient.index);
 	if (use == ChunkUse::busy)
 		transient.busy_ns = now;
 	return now - transient.busy_ns >= kQuietNs && may_go(use, now);

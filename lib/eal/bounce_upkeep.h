@@ -73,13 +73,15 @@ private:
 	}
 	void note_transient(uint64_t now);
 	unsigned grow(uint64_t now, BounceSlice &slice);
-	bool bring_one(uint64_t now);
+	bool can_come(unsigned index, uint64_t now) const;
+	bool bring_one(unsigned index, uint64_t now);
 	bool bring(unsigned index, core::ChunkState state, uint64_t expected, uint64_t now);
 	bool keep_transient();
 	unsigned shrink(uint64_t now, BounceSlice &slice);
-	bool may_go(core::ChunkUse use, uint64_t now);
+	bool may_go(core::ChunkUse use, uint64_t now) const;
+	bool remove(unsigned index, core::ChunkUse use, uint64_t now);
 	unsigned end_transients(uint64_t now, BounceSlice &slice);
-	bool is_quiet(Transient &transient, uint64_t now);
+	bool is_quiet(Transient &transient, core::ChunkUse use, uint64_t now) const;
 	unsigned stand_by(uint64_t now, BounceSlice &slice);
 
 	const char *const name_;

@@ -5,9 +5,6 @@
 #include <atomic>
 #include <new>
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 
@@ -16,6 +13,8 @@
 #include "eal/control_service.h"
 #include "eal/control_thread.h"
 #include "eal/domain_registry.h"
+#include "eal/ethdev_bounce.h"
+#include "eal/is_mapped.h"
 #include "eal/log2_histogram.h"
 #include "eal/outcome_log.h"
 #include "eal/trace_points.h"
@@ -58,14 +57,7 @@ private:
 	const uint64_t begin_ = now_ns();
 };
 
-// rte_eal_cleanup() unmaps the memory of domains and tells nobody. A program that forgot to
-// stop its control lcore, or its domains, before that shall get to its end.
-bool is_there(const iovad_domain &d)
-{
-	static const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-	const uint64_t address = reinterpret_cast<uint64_t>(d.shared) & ~(page - 1);
-	return msync(reinterpret_cast<void *>(address), page, MS_ASYNC) == 0;
-}
+bool is_there(const iovad_domain &d) { return is_mapped(d.shared); }
 
 uint64_t interval_of(const iovad_domain &d)
 {
@@ -144,6 +136,7 @@ unsigned control_pass(Runner runner)
 	const uint64_t begin = now_ns(), begin_tsc = rte_get_tsc_cycles();
 	if (runner == Runner::poll)
 		statistics.last_poll_ns.store(begin, kRelaxed);
+	serve_ethdev_bounce(begin);
 	const DomainsInUse domains(std::try_to_lock);
 	if (!domains) {
 		statistics.skipped.fetch_add(1, kRelaxed);

@@ -15,6 +15,8 @@ namespace iovad::eal {
 
 namespace {
 
+constexpr uint64_t kLookNs = 100 * core::kMillisecond;
+
 std::mutex mutex;
 // Of this process, by number, once they were enabled. Never destroyed: when the process ends, its
 // lcores may still use them.
@@ -50,10 +52,9 @@ uint64_t promised(const iovad_bounce_pool &pool)
 	return bytes;
 }
 
-// Of all ports, also those that are gone.
-void free_idle()
+// Of all ports, also those that are gone. With the mutex held.
+void free_idle(uint64_t now = core::now_ns())
 {
-	const uint64_t now = core::now_ns();
 	for (const auto &port : ports) {
 		if (port)
 			port->free_idle(now);
@@ -86,6 +87,7 @@ try {
 		port = (ports[id] = std::make_unique<BouncePort>(id)).get();
 	if (port->enabled())
 		return -EBUSY;
+	port->forget_stats();
 	// Registering twice is once.
 	if (rte_eth_dev_callback_register(id, RTE_ETH_EVENT_DESTROY, on_destroy, nullptr) != 0)
 		return -ENOMEM;
@@ -103,6 +105,16 @@ int disable_ethdev_bounce(uint16_t id)
 		port->disable();
 	free_idle();
 	return error;
+}
+
+void serve_ethdev_bounce(uint64_t now)
+{
+	static uint64_t due;
+	const std::unique_lock guard(mutex, std::try_to_lock);
+	if (!guard || now < due)
+		return;
+	due = now + kLookNs;
+	free_idle(now);
 }
 
 int set_ethdev_bounce_copy_max(uint16_t id, uint32_t bytes)

@@ -14,6 +14,10 @@ int disable_ethdev_bounce(uint16_t port);
 int set_ethdev_bounce_copy_max(uint16_t port, uint32_t bytes);
 int read_ethdev_bounce_stats(uint16_t port, iovad_ethdev_bounce_stats &out);
 
+// For passes of the control lcore: every 100 ms what was left is freed, where it is idle. Without the lock of
+// domains: mempool drivers that want it are called.
+void serve_ethdev_bounce(uint64_t now_ns);
+
 struct EthdevBounceReport {
 	std::string pool;  // empty: disabled
 	iovad_ethdev_bounce_stats stats;

@@ -7,6 +7,7 @@
 #include <rte_ethdev.h>
 
 #include "eal/ethdev_bounce_header.h"
+#include "eal/is_mapped.h"
 #include "eal/log.h"
 
 namespace iovad::eal {
@@ -35,19 +36,17 @@ void HeaderPools::leave()
 	if (present_.empty())
 		return;
 	rte_mempool *const mempool = present_.front().mempool;
-	const unsigned out = Headers::in_use(*mempool);
-	if (out == 0) {
-		rte_mempool_free(mempool);
-		present_.clear();
-		return;
-	}
-	IOVAD_LOG(WARNING, "port %u: %u mbufs of %s are in use: it stays until they are free", port_, out, mempool->name);
+	if (const unsigned out = Headers::in_use(*mempool); out != 0)
+		IOVAD_LOG(WARNING, "port %u: %u mbufs of %s are in use: it stays until they have been free for a second", port_,
+			  out, mempool->name);
 	left_.splice(left_.end(), present_);
 }
 
 void HeaderPools::free_idle(uint64_t now_ns)
 {
 	left_.remove_if([now_ns](Pool &pool) {
+		if (!is_mapped(pool.mempool))
+			return true;
 		if (Headers::in_use(*pool.mempool) != 0) {
 			pool.idle_since_ns = 0;
 			return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The pools of one port's headers: the present one, and earlier ones of which some were still out when
-// they were left. Those are freed once all have come back.
+// The pools of one port's headers: the present one, and earlier ones, which are freed once all of
+// theirs have come back, and not at once then.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,9 @@ public:
 
 	// The present one from now on, of n or more. Null: no memory, logged.
 	rte_mempool *get(unsigned n);
-	// Nobody takes any more of the present one. It is freed if none is out.
+	// Nobody takes any more of the present one.
 	void leave();
-	// Those that were left.
+	// Of those that were left; looks at all of their mbufs.
 	void free_idle(uint64_t now_ns);
 
 private:

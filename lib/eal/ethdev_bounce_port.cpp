@@ -162,7 +162,6 @@ void BouncePort::free_retired(bool everything)
 
 int BouncePort::enable(iovad_bounce_pool &pool, uint64_t promised)
 {
-	counted_ = false;
 	rte_eth_dev_info info;
 	if (const int error = check(info))
 		return error;
@@ -200,7 +199,7 @@ void BouncePort::close()
 {
 	if (enabled())
 		disable();
-	counted_ = false;
+	forget_stats();
 	free_retired(true);
 	header_pools_.leave();
 }

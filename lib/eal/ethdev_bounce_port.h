@@ -35,12 +35,12 @@ public:
 	bool enabled() const { return pool_ != nullptr; }
 	std::string pool_name() const { return pool_ ? pool_->name : std::string(); }
 	// promised: bytes of the pool that other ports want. 0 or a negative errno, and then it is disabled
-	// and has no counters.
+	// and has no counters. forget_stats() comes first.
 	int enable(iovad_bounce_pool &pool, uint64_t promised);
 	void disable();
 	// It goes away, and so nobody uses its queues.
 	void close();
-	// What was kept for mbufs that were out when the port had no more use for it.
+	// Pools of mbufs that the port has no more use for, once all are back.
 	void free_idle(uint64_t now_ns) { header_pools_.free_idle(now_ns); }
 
 	// Bytes that it is known to want of this pool.
@@ -49,6 +49,7 @@ public:
 	void set_copy_max(uint32_t bytes) { copy_max_.store(bytes, std::memory_order_relaxed); }
 	// Whether there are any.
 	bool has_stats() const { return counted_; }
+	void forget_stats() { counted_ = false; }
 	iovad_ethdev_bounce_stats stats() const;
 
 private:

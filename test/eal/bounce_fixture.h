@@ -3,17 +3,15 @@
 // nowhere else.
 #pragma once
 
-#include <chrono>
 #include <cstring>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "captured_log.h"
+#include "control_poll.h"
 #include "dma/soft/soft_iommu.h"
 #include "eal/bounce_pool.h"
 #include "iovad/iovad_bounce.h"
-#include "iovad/iovad_control.h"
 #include "test_domain.h"
 
 namespace iovad::test {
@@ -151,22 +149,6 @@ inline std::vector<char> pattern(uint64_t len, unsigned seed)
 	for (uint64_t i = 0; i < len; ++i)
 		out[i] = static_cast<char>(i * 31 + seed * 7 + (i >> 8) * 3 + 1);
 	return out;
-}
-
-// As an application's loop does.
-inline void poll_until(const std::function<bool()> &done)
-{
-	const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-	while (!done()) {
-		ASSERT_LT(std::chrono::steady_clock::now(), give_up);
-		iovad_control_poll();
-	}
-}
-inline void poll_for(std::chrono::milliseconds time)
-{
-	const auto end = std::chrono::steady_clock::now() + time;
-	while (std::chrono::steady_clock::now() < end)
-		iovad_control_poll();
 }
 
 }  // namespace iovad::test

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Bounce pools that grow and shrink in passes of the control lcore, transient memory, hooks, and
 // memory that cannot be unmapped.
+#include <future>
 #include <set>
 #include <thread>
 
 #include "bounce_fixture.h"
 #include "crew.h"
 #include "dma/soft/requester.h"
+#include "eal/bounce_registry.h"
 #include "eal/control.h"
 
 namespace iovad::test {
@@ -275,6 +277,9 @@ TEST_F(BounceGrowth, HooksMayRefuse)
 		iovad_control_poll();
 		EXPECT_EQ(1u, hooks.refused) << "not at once again";
 		EXPECT_EQ(kChunk, pool.stats().size_bytes);
+		eal::BounceSlice slice(0);
+		static_cast<iovad_bounce_pool *>(pool)->upkeep.pass(core::now_ns(), slice);
+		EXPECT_TRUE(slice.take()) << "others have it";
 		hooks.refuse_after = ~0u;
 		poll_until([&] { return pool.stats().size_bytes > kChunk; });
 	}
@@ -306,6 +311,57 @@ TEST_F(BounceGrowth, SlowHooksDoNotHoldUpPasses)
 		EXPECT_EQ((2 + passes) * kChunk, a.stats().size_bytes + b.stats().size_bytes);
 		EXPECT_EQ((1 + passes / 2) * kChunk, std::min(a.stats().size_bytes, b.stats().size_bytes));
 	}
+}
+
+struct SlowRelease {
+	static void release(void *, uint64_t, void *self)
+	{
+		slow_prepare(nullptr, 0, nullptr);
+		++static_cast<SlowRelease *>(self)->released;
+	}
+	unsigned released = 0;
+};
+
+TEST_F(BounceGrowth, PoolsThatHaveDepartedTakeTurnsWithTheOthers)
+{
+	constexpr unsigned kChunks = 8;
+	SlowRelease departed;
+	const TestPool pool(bounce_conf(d, 0, 2 * kChunk));
+	iovad_bounce_conf conf = bounce_conf(d, kChunks * kChunk);
+	conf.name = "departs";
+	conf.release = SlowRelease::release;
+	conf.opaque = &departed;
+	iovad_bounce_pool *const other = iovad_bounce_pool_create(&conf);
+	ASSERT_NE(nullptr, other);
+	{
+		dma::Requester requester(device.iommu);
+		const dma::Requester::Burst burst(requester);
+		EXPECT_EQ(-EIO, iovad_bounce_pool_destroy(other));
+	}
+	poll_until([&] { return departed.released != 0; });
+	const Held held(pool, kChunk, EAGAIN);
+	iovad_control_poll();
+	iovad_control_poll();
+	EXPECT_LT(departed.released, kChunks);
+	EXPECT_EQ(2 * kChunk, pool.stats().size_bytes);
+	poll_until([&] { return departed.released == kChunks; });
+}
+
+// Whoever maps a part of the pool's memory keeps that chunk only.
+TEST_F(BounceGrowth, AChunkThatIsMappedElsewhereKeepsNoOther)
+{
+	Hooks hooks;
+	iovad_bounce_conf conf = hooks.conf(bounce_conf(d, 3 * kChunk, 3 * kChunk));
+	conf.name = "elsewhere";
+	iovad_bounce_pool *const pool = iovad_bounce_pool_create(&conf);
+	ASSERT_NE(nullptr, pool);
+	void *const part = pool->slots.chunk_va(0);
+	rte_iova_t iova;
+	ASSERT_EQ(0, iovad_map(d, part, 4096, UINT64_MAX, IOVAD_BIDIRECTIONAL, &iova));
+	EXPECT_EQ(-EIO, iovad_bounce_pool_destroy(pool));
+	EXPECT_EQ(std::set{part}, hooks.prepared);
+	EXPECT_EQ(0, iovad_unmap(d, iova, 4096));
+	poll_until([&] { return hooks.prepared.empty(); });
 }
 
 // ---- memory that cannot be unmapped: a device does not end what it does ----
@@ -386,6 +442,39 @@ TEST(BounceStuck, TheDomainsEndTriesAgain)
 		EXPECT_EQ(-EIO, iovad_bounce_pool_destroy(pool));
 	}
 	EXPECT_EQ(0, iovad_domain_destroy(d));
+}
+
+// Hooks are called without the lock that passes want.
+void expect_passes(void *, uint64_t, void *future)
+{
+	auto &pass = *static_cast<std::future<uint64_t> *>(future);
+	pass = std::async(std::launch::async, eal::bounce_interval_us);
+	EXPECT_EQ(std::future_status::ready, pass.wait_for(10s));
+}
+
+TEST(BounceStuck, PassesDoNotWaitForADomainsEnd)
+{
+	std::future<uint64_t> pass;
+	iovad_domain_conf conf = soft_domain_conf();
+	const std::string name = unique_name();
+	conf.name = name.c_str();
+	iovad_domain *const d = iovad_domain_create(&conf);
+	ASSERT_NE(nullptr, d);
+	Device device(d);
+	iovad_bounce_conf pool_conf = bounce_conf(d);
+	pool_conf.name = "stuck";
+	pool_conf.release = expect_passes;
+	pool_conf.opaque = &pass;
+	iovad_bounce_pool *const pool = iovad_bounce_pool_create(&pool_conf);
+	ASSERT_NE(nullptr, pool);
+	{
+		dma::Requester requester(device.iommu);
+		const dma::Requester::Burst burst(requester);
+		EXPECT_EQ(-EIO, iovad_bounce_pool_destroy(pool));
+	}
+	EXPECT_FALSE(pass.valid());
+	EXPECT_EQ(0, iovad_domain_destroy(d));
+	EXPECT_TRUE(pass.valid());
 }
 
 TEST_F(BounceGrowth, AChunkThatCannotBeUnmappedComesAgainLater)

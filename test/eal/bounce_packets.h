@@ -12,6 +12,7 @@
 #include <rte_launch.h>
 #include <rte_mbuf.h>
 
+#include "control_poll.h"
 #include "iovad/iovad_ethdev.h"
 #include "ring_port.h"
 #include "test_domain.h"

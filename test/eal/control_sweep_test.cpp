@@ -72,6 +72,36 @@ TEST(ControlSweep, EveryLcoreCallback) { sweep<Life>(callbacks); }
 TEST(ControlSweep, EveryThread) { sweep<Life>(threads); }
 TEST(ControlSweep, EveryAllocation) { sweep<Life>(allocations); }
 
+// Caches keep what they hold where there is no memory to note it.
+TEST(VerifySweep, EveryAllocation)
+{
+	TestDomain d(conf_of_pages(4096));
+	rte_iova_t iova;
+	ASSERT_EQ(0, iovad_alloc(d, kPage, kNoLimit, &iova));
+	ASSERT_EQ(0, iovad_free(d, iova, kPage));
+	ASSERT_GT(stats_of(d).cached_ranges, 0u);
+	const auto hits = [&] {
+		const uint64_t before = stats_of(d).cache_hits;
+		EXPECT_EQ(0, iovad_alloc(d, kPage, kNoLimit, &iova));
+		EXPECT_EQ(0, iovad_free(d, iova, kPage));
+		return stats_of(d).cache_hits - before;
+	};
+	const uint64_t as_ever = hits();
+	EXPECT_GT(as_ever, 0u);
+	uint64_t nth = 1;
+	for (;; ++nth) {
+		allocations.fail(nth, 1);
+		const int error = counted([&] { return iovad_verify(d, stderr); });
+		allocations.heal();
+		if (error == 0)
+			break;
+		ASSERT_EQ(-ENOMEM, error);
+		EXPECT_EQ(as_ever, hits());
+	}
+	EXPECT_GT(nth, 1u);
+	EXPECT_EQ(as_ever, hits());
+}
+
 TEST(ControlSweep, TheServiceThatCannotBeRegisteredCanBeLater)
 {
 	uint32_t id = 12345, again = 0;

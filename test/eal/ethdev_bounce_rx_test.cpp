@@ -248,14 +248,16 @@ TEST(ReceiveBounce, WhileQueuesAreInUse)
 		ASSERT_EQ(0, rte_eal_remote_launch(Receiver::work, &receivers.back(), lcore));
 	}
 	uint64_t copied = 0;
-	for (unsigned times = 0; times < 300 || copied < 1000; ++times) {
+	unsigned times = 0;
+	poll_until([&] {
 		EXPECT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
 		std::this_thread::yield();
 		EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
 		iovad_ethdev_bounce_stats s;
 		EXPECT_EQ(0, iovad_ethdev_bounce_stats_get(port.id(), &s));
 		copied += s.rx_copied;
-	}
+		return ++times >= 300 && copied >= 1000;
+	});
 	at_work.end(receivers.size());
 	uint64_t received = 0;
 	for (const Receiver &r : receivers) {

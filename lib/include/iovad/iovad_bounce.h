@@ -14,8 +14,8 @@
  * it, and is mapped, 2 MiB at a time. Slots up to 128 KiB are powers of two from 2 KiB on, longer
  * ones multiples of 2 KiB; each is aligned to its length's next power of two, at most 2 MiB. What is longer
  * than that lies in several huge pages at consecutive addresses. An lcore has slots of up to 128 KiB
- * of its own, as it has addresses: a hit takes no lock and makes no system call; nor does a miss that what stands
- * by serves (IOVAD_BOUNCE_F_TRANSIENT). Otherwise, before a map is refused, slots that other lcores keep are collected.
+ * of its own, as it has addresses: a hit takes no lock and makes no system call. A miss that what stands by serves
+ * (IOVAD_BOUNCE_F_TRANSIENT) takes a lock. Otherwise, before a map is refused, slots that other lcores keep are collected.
  *
  * The memory of a slot that does not hold the caller's data is zero when the device first gets
  * it, so that no other mapping's data is seen there; but what a device itself wrote beside the data of a
@@ -167,7 +167,7 @@ IOVAD_API int iovad_bounce_sync_for_device(struct iovad_bounce_pool *p, rte_iova
 /**
  * Recompute all that is known of the pool and its slots, padding too, and compare: for tests and
  * diagnosis. Nobody may map, sync or unmap, and no device write to the pool, meanwhile. iovad_verify() does not look
- * into pools, since it may run beside all that.
+ * into pools, since it may run beside all that. Passes of the control lcore wait for it: lazy unmapping, too.
  * @param why where to write what does not hold; may be NULL.
  * @return 0 all holds; -EINVAL p is NULL; -EIO something does not; -ENOMEM.
  */

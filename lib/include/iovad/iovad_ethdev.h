@@ -112,7 +112,8 @@ struct iovad_ethdev_bounce_stats {
  * RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE slots would be lost.
  * The pool must be able to have a slot, for a packet of the port's MTU, for each descriptor of the transmit
  * queues, beside what packet pools and other ports have of it; max_bytes costs addresses, memory comes as it is
- * needed. Where the driver does not say how many descriptors there are (rte_eth_tx_queue_info_get()), or the pool is smaller now and
+ * needed. So it is to be raised also for a port that is only to receive, or to map what it sends
+ * (iovad_ethdev_bounce_copy_max() with 0), and takes few of these slots or none: that is not known beforehand. Where the driver does not say how many descriptors there are (rte_eth_tx_queue_info_get()), or the pool is smaller now and
  * nobody runs the control lcore, the log warns.
  * Rx callbacks that the application has added come after, Tx callbacks of before do so before.
  * @return 0; -EINVAL p is NULL, or the port has no queues yet; -ENODEV there is no such port; -EBUSY
@@ -128,7 +129,8 @@ IOVAD_API int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_p
  * Packets pass untouched from now on, also those in memory that the device can write. May be called
  * while queues are in use, not from an Rx or Tx callback; waits for callbacks that run. Packets in
  * flight come to their end, and their slots come back when the driver frees them: until then
- * the pool cannot be destroyed. A port that is closed is disabled by that.
+ * the pool cannot be destroyed. A port that is closed is disabled by that. The mbufs that stood for its packets are freed
+ * when all have been back for a second, by the control lcore, or when a port is enabled, disabled or closed.
  * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
  */
 IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
