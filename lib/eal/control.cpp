@@ -14,9 +14,9 @@
 #include "eal/control_thread.h"
 #include "eal/domain_registry.h"
 #include "eal/ethdev_bounce.h"
-#include "eal/is_mapped.h"
 #include "eal/log2_histogram.h"
 #include "eal/outcome_log.h"
+#include "eal/still_holds.h"
 #include "eal/trace_points.h"
 
 namespace iovad::eal {
@@ -57,7 +57,10 @@ private:
 	const uint64_t begin_ = now_ns();
 };
 
-bool is_there(const iovad_domain &d) { return is_mapped(d.shared); }
+bool is_there(const iovad_domain &d)
+{
+	return still_holds(&d.shared->magic, &SharedDomain::kMagic, sizeof SharedDomain::kMagic);
+}
 
 uint64_t interval_of(const iovad_domain &d)
 {

@@ -7,10 +7,16 @@
 #include <rte_ethdev.h>
 
 #include "eal/ethdev_bounce_header.h"
-#include "eal/is_mapped.h"
 #include "eal/log.h"
+#include "eal/still_holds.h"
 
 namespace iovad::eal {
+
+namespace {
+
+constexpr char kName[] = "iovad_bounce_";  // with the port and a number
+
+}  // namespace
 
 // Those of before, where they are enough: some may still be out.
 rte_mempool *HeaderPools::get(unsigned n)
@@ -20,7 +26,7 @@ rte_mempool *HeaderPools::get(unsigned n)
 	leave();
 	present_.push_back({nullptr, 0});
 	char name[RTE_MEMPOOL_NAMESIZE];
-	std::snprintf(name, sizeof name, "iovad_bounce_%u_%u", port_, made_++);
+	std::snprintf(name, sizeof name, "%s%u_%u", kName, port_, made_++);
 	rte_mempool *const mempool = Headers::create(name, n, rte_eth_dev_socket_id(port_));
 	if (!mempool) {
 		present_.clear();
@@ -45,7 +51,7 @@ void HeaderPools::leave()
 void HeaderPools::free_idle(uint64_t now_ns)
 {
 	left_.remove_if([now_ns](Pool &pool) {
-		if (!is_mapped(pool.mempool))
+		if (!still_holds(pool.mempool->name, kName, sizeof kName - 1))
 			return true;
 		if (Headers::in_use(*pool.mempool) != 0) {
 			pool.idle_since_ns = 0;
