@@ -53,7 +53,7 @@ public:
 	explicit Iovad(const Space &space)
 		: nodes_(baselines::huge_memory(std::size_t{core::kNodeBytes} * count(space)))
 	{
-		space_.init(nodes_.get(), count(space), space.first, space.last + 1);
+		space_.init(nodes_.get(), count(space), space.first, space.last + 1, space.pages_below_4g);
 	}
 
 	Token take(std::uint64_t size, std::uint64_t align, std::uint64_t limit)

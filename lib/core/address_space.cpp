@@ -6,10 +6,10 @@
 
 namespace iovad::core {
 
-void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end)
+void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end, Pfn border)
 {
 	pool_.init(nodes, node_count);
-	tree_.init(&pool_, first, end);
+	tree_.init(&pool_, first, end, border);
 	reserved_ranges_ = reserved_granules_ = 0;
 	allocs_ = bad_frees_ = most_live_ = 0;
 	frees_ = 0;

@@ -36,7 +36,8 @@ public:
 		uint64_t deferred_frees;  // parts of reserved ranges that wait for nodes
 	};
 
-	void init(void *nodes, uint32_t node_count, Pfn first, Pfn end);
+	// border: as RangeTree::init().
+	void init(void *nodes, uint32_t node_count, Pfn first, Pfn end, Pfn border = 0);
 
 	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many,
 	// and in status why not all. again, not no_space, while something free is deferred.

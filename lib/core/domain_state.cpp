@@ -40,7 +40,7 @@ DomainState *DomainState::format(void *memory, const DomainConfig &config)
 	state->depot.init(reinterpret_cast<Magazine *>(base + layout.magazines), config.magazines,
 			  config.geometry, config.cache_percent);
 	state->space.init(base + layout.nodes, layout.node_count, config.geometry.first,
-			  config.geometry.end);
+			  config.geometry.end, config.geometry.pfn(config.geometry.zone_border()));
 	return state;
 }
 

@@ -50,6 +50,21 @@ TEST(RangeTreeTest, TheWholeSpaceAsOneRange)
 	EXPECT_TRUE(t.tree.verify(stderr));
 }
 
+TEST(RangeTreeTest, WhatIsFullBelowTheBorderIsNotSearched)
+{
+	OwnedTree t(1, 31, 8);
+	ASSERT_EQ(t.tree.claim(3, 15, 1), Status::ok);  // the border is 11
+	const uint64_t searches = t.tree.searches();
+	EXPECT_EQ(t.tree.alloc(3, 1, 10, 1).status, Status::no_space);
+	EXPECT_EQ(t.tree.searches(), searches);
+	EXPECT_EQ(t.tree.alloc(3, 1, 11, 1).status, Status::no_space);
+	EXPECT_EQ(t.tree.searches(), searches + 1);
+	EXPECT_EQ(t.tree.alloc(2, 1, 10, 1).start, 1u);
+	EXPECT_EQ(t.tree.erase(3, 15, 1), Status::ok);
+	EXPECT_EQ(t.tree.alloc(8, 1, 10, 1).start, 3u);
+	EXPECT_TRUE(t.tree.verify(stderr));
+}
+
 // Fills, then frees in the given order, and verifies at every step.
 void fill_and_free(uint64_t count, bool with_holes, int order)
 {

@@ -26,8 +26,7 @@ template <class Kernels> struct GivingBack {
 		const Leaf &l = *path.leaf;
 		if (l.key[i] != key_of(start, value) || pfn_of(l.key[i + 1]) != end)
 			return Status::not_found;
-		t.ranges_ -= 1;
-		t.free_ += end - start;
+		t.count_given_back(start, end);
 		if (i > 0 && i + 1 < l.n) [[likely]]
 			erase_inside(path, i);
 		else

@@ -76,7 +76,7 @@ uint32_t RangeTree::nodes_for(uint64_t ranges)
 	return nodes < NodePool::kMost ? static_cast<uint32_t>(nodes) : NodePool::kMost;
 }
 
-void RangeTree::init(NodePool *pool, Pfn first, Pfn end)
+void RangeTree::init(NodePool *pool, Pfn first, Pfn end, Pfn border)
 {
 	pool_ = pool;
 	root_ref_ = pool->take();
@@ -86,6 +86,8 @@ void RangeTree::init(NodePool *pool, Pfn first, Pfn end)
 	end_ = end;
 	ranges_ = 0;
 	free_ = end - first;
+	border_ = border;
+	free_low_ = below_border(first, end);
 	leaves_visited_ = 0;
 	searches_ = 0;
 	Leaf &leaf = pool->leaf(root_ref_);

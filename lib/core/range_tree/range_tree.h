@@ -70,8 +70,9 @@ public:
 		return leaves + leaves / 8 + 1;
 	}
 
-	// One gap [first, end). The pool must have a node.
-	void init(NodePool *pool, Pfn first, Pfn end);
+	// One gap [first, end). The pool must have a node. What is free below the border is counted
+	// apart, so that requests with a limit there are refused without a search where all is taken.
+	void init(NodePool *pool, Pfn first, Pfn end, Pfn border = 0);
 
 	// Take the highest [p, p + size) with p a multiple of align (a power of two) and all
 	// of it at or below limit. Any fit is found. no_space or again: nothing changed.
@@ -116,6 +117,23 @@ private:
 	friend struct RangeTreeVerifier;
 
 	uint64_t longest_below(NodeRef ref, uint32_t height) const;
+	uint64_t below_border(Pfn start, Pfn end) const
+	{
+		return start < border_ ? (end < border_ ? end : border_) - start : 0;
+	}
+	void count_taken(Pfn start, Pfn end)
+	{
+		++ranges_;
+		free_ -= end - start;
+		free_low_ -= below_border(start, end);
+	}
+	void count_given_back(Pfn start, Pfn end)
+	{
+		--ranges_;
+		free_ += end - start;
+		free_low_ += below_border(start, end);
+	}
+	bool full_below(Pfn limit, uint64_t size) const { return limit < border_ && size > free_low_; }
 
 	NodePool *pool_;
 	NodeRef root_ref_;
@@ -123,6 +141,8 @@ private:
 	Summary root_;
 	Pfn first_, end_;
 	uint64_t ranges_, free_;
+	Pfn border_;
+	uint64_t free_low_;  // granules below it
 	mutable uint64_t leaves_visited_, searches_;
 };
 

@@ -17,7 +17,7 @@ template <class Kernels> struct Taking {
 	{
 		Request r;
 		r.least = RangeTree::least(size, align);
-		if (!t.root_.covers(r.least))
+		if (!t.root_.covers(r.least) || t.full_below(limit, size))
 			return {Status::no_space, 0};
 		r.size = key_of(size);
 		r.align_mask = ~(key_of(align) - 1);
@@ -58,8 +58,7 @@ template <class Kernels> struct Taking {
 		left.raise(summary_of_gap(q, e));
 		cut_gap(*l, index, p, q, value);
 		aggregates.lower(path, t.height_, left);
-		t.ranges_ += 1;
-		t.free_ -= pfn_of(q - p);
+		t.count_taken(pfn_of(p), pfn_of(q));
 		return Status::ok;
 	}
 

@@ -28,7 +28,7 @@ struct RangeTreeVerifier {
 	bool good = true;
 	Pfn expected;             // where the next extent must begin
 	bool after_gap = false;
-	uint64_t ranges = 0, gaps = 0;
+	uint64_t ranges = 0, gaps = 0, gaps_low = 0;
 	uint32_t nodes = 0;
 
 	template <class... Args> void fail(const char *format, Args... args)
@@ -97,6 +97,7 @@ struct RangeTreeVerifier {
 		if (gap) {
 			all.raise({saturate(x.end - x.start), saturate(capacity_by_trial(x.start, x.end))});
 			gaps += x.end - x.start;
+			gaps_low += t.below_border(x.start, x.end);
 		} else {
 			++ranges;
 		}
@@ -115,6 +116,9 @@ struct RangeTreeVerifier {
 			fail("%" PRIu64 " ranges counted, %" PRIu64 " found", t.ranges_, ranges);
 		if (gaps != t.free_)
 			fail("%" PRIu64 " free granules counted, %" PRIu64 " found", t.free_, gaps);
+		if (gaps_low != t.free_low_)
+			fail("%" PRIu64 " free granules counted below the border, %" PRIu64 " found", t.free_low_,
+			     gaps_low);
 		if (nodes != t.pool_->used())
 			fail("%u nodes in use, %u in the tree", t.pool_->used(), nodes);
 		if (!t.pool_->sound())
@@ -123,6 +127,6 @@ struct RangeTreeVerifier {
 	}
 };
 
-bool RangeTree::verify(FILE *why) const { return RangeTreeVerifier{*this, why, true, 0, false, 0, 0, 0}.run(); }
+bool RangeTree::verify(FILE *why) const { return RangeTreeVerifier{*this, why, true, 0, false, 0, 0, 0, 0}.run(); }
 
 }  // namespace iovad::core
