@@ -2,6 +2,8 @@
 #include "mempool/free_objects.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <new>
 
 #include <rte_malloc.h>
@@ -11,20 +13,26 @@ namespace iovad::mempool {
 FreeObjects *FreeObjects::create(uint32_t size, int socket_id)
 {
 	const uint32_t home = std::min(size / kHomes, kHomeObjects);
-	const size_t slots = size_t{size} + size_t{kHomes} * home;
-	void *memory = rte_zmalloc_socket("iovad_mempool", sizeof(FreeObjects) + slots * sizeof(void *),
+	const uint32_t slots = rte_align32pow2(size + 1);  // one is never used
+	const ssize_t ring = rte_ring_get_memsize(slots);
+	if (ring < 0)
+		return nullptr;
+	const auto ring_bytes = static_cast<size_t>(ring);
+	void *memory = rte_zmalloc_socket("iovad_mempool",
+					  sizeof(FreeObjects) + ring_bytes + size_t{kHomes} * home * sizeof(void *),
 					  alignof(FreeObjects), socket_id);
 	if (!memory)
 		return nullptr;
 	auto *out = new (memory) FreeObjects{};
-	auto **next = reinterpret_cast<void **>(out + 1);
+	auto *bytes = reinterpret_cast<std::byte *>(out + 1);
+	out->common_ = reinterpret_cast<rte_ring *>(bytes);
+	rte_ring_init(out->common_, "iovad_mempool", slots, 0);
+	auto **next = reinterpret_cast<void **>(bytes + ring_bytes);
 	for (Stack &stack : out->homes_) {
 		stack.capacity = home;
 		stack.objects = next;
 		next += home;
 	}
-	out->common_.capacity = size;
-	out->common_.objects = next;
 	return out;
 }
 
@@ -32,10 +40,17 @@ void FreeObjects::destroy(FreeObjects *objects) { rte_free(objects); }
 
 uint32_t FreeObjects::count() const
 {
-	uint32_t sum = common_.count();
+	uint32_t sum = rte_ring_count(common_);
 	for (const Stack &home : homes_)
 		sum += home.count();
 	return sum;
+}
+
+void FreeObjects::Stack::drop_first(uint32_t n)
+{
+	const uint32_t kept = count() - n;
+	std::memmove(objects, objects + n, kept * sizeof *objects);
+	len.store(kept, std::memory_order_relaxed);
 }
 
 // Nobody else holds two locks, so that this order is as good as any.
@@ -43,17 +58,11 @@ bool FreeObjects::get_from_all(void **to, uint32_t n)
 {
 	for (Stack &home : homes_)
 		home.lock.lock();
-	common_.lock.lock();
 	for (Stack &home : homes_) {
 		// There is room for all, unless the application has put back what it did not get.
-		const uint32_t kept = home.count() - std::min(home.count(), common_.capacity - common_.count());
-		common_.push(home.objects + kept, home.count() - kept);
-		home.len.store(kept, std::memory_order_relaxed);
+		home.drop_first(rte_ring_mp_enqueue_burst(common_, home.objects, home.count(), nullptr));
 	}
-	const bool enough = common_.count() >= n;
-	if (enough)
-		common_.pop(to, n);
-	common_.lock.unlock();
+	const bool enough = rte_ring_mc_dequeue_bulk(common_, to, n, nullptr) != 0;
 	for (Stack &home : homes_)
 		home.lock.unlock();
 	return enough;

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The free objects of a pool: stacks, since what was used last is what the CPU still has in
 // its caches. One home for each of a few lcores, so that they do not wait for each other,
-// and a common one that has room for all.
+// and a ring that has room for all.
 //
-// put: into the home of this lcore, into the common one where that is full.
-// get: from the home, from the common one where that has too few. Only where both have is
-// everything locked and the homes are emptied into the common one: a get fails only if the
-// pool has too few free objects at that moment, wherever they lie.
+// put: into the home of this lcore, into the ring where that is full.
+// get: from the home, from the ring where that has too few. Only where both have are the homes
+// locked and emptied into the ring: a get fails only if the pool has too few free objects at
+// that moment, wherever they lie.
 //
-// Tried: moving many at a time between home and common one. Where one lcore gets what
-// another puts this was slower, since the pointers then go from cache to cache twice.
+// A ring, since what goes through it comes from one lcore and goes to another: at a stack these
+// meet at every object. Tried: moving many at a time between home and ring, which was slower,
+// since the pointers then go from cache to cache twice.
 //
 // Plain data in EAL's memory, which all processes have at the same address.
 #pragma once
 
 #include <cstdint>
+
+#include <rte_ring.h>
 
 #include "core/spin_lock.h"
 
@@ -31,13 +34,13 @@ public:
 	{
 		if (homes_[lcore % kHomes].put(from, n)) [[likely]]
 			return true;
-		return common_.put(from, n);
+		return rte_ring_mp_enqueue_bulk(common_, from, n, nullptr) != 0;
 	}
 	bool get(unsigned lcore, void **to, uint32_t n)
 	{
 		if (homes_[lcore % kHomes].get(to, n)) [[likely]]
 			return true;
-		return common_.get(to, n) || get_from_all(to, n);
+		return rte_ring_mc_dequeue_bulk(common_, to, n, nullptr) != 0 || get_from_all(to, n);
 	}
 	// Exact when nothing runs beside it.
 	uint32_t count() const;
@@ -59,12 +62,13 @@ private:
 		bool get(void **to, uint32_t n);
 		void push(void *const *from, uint32_t n);
 		void pop(void **to, uint32_t n);
+		void drop_first(uint32_t n);
 	};
 
 	bool get_from_all(void **to, uint32_t n);
 
 	Stack homes_[kHomes];
-	Stack common_;
+	rte_ring *common_;
 };
 
 // One object comes and goes alone more often than not, and a call of memcpy() costs more.
@@ -90,7 +94,7 @@ inline void FreeObjects::Stack::pop(void **to, uint32_t n)
 	len.store(after, std::memory_order_relaxed);
 }
 
-// What is read without the lock may be wrong either way: then another stack is asked.
+// What is read without the lock may be wrong either way: then the ring is asked.
 inline bool FreeObjects::Stack::put(void *const *from, uint32_t n)
 {
 	if (capacity - count() < n)
