@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace iovad::bench {
 
@@ -49,6 +50,7 @@ class Iovad {
 public:
 	using Token = std::uint64_t; // page frame number; 0 is outside the space
 	static constexpr bool kHasHandles = false;
+	static constexpr unsigned kFreeRun = core::AddressSpace::kFreeRun;
 
 	explicit Iovad(const Space &space)
 		: nodes_(baselines::huge_memory(std::size_t{core::kNodeBytes} * count(space)))
@@ -64,6 +66,10 @@ public:
 		return pfn;
 	}
 	void give(std::uint64_t pfn, std::uint64_t size) { space_.free(pfn, size, core::kLive); }
+	void give_run(std::uint64_t size, std::span<const std::uint64_t, kFreeRun> pfns)
+	{
+		space_.free_run(size, core::kLive, pfns.data(), kFreeRun);
+	}
 	static std::uint64_t pfn(Token token) { return token; }
 	std::size_t live_bytes() { return space_.totals().nodes * core::kNodeBytes; }
 	static void enter() { core::select_isa(kIsa); }

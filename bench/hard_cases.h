@@ -12,6 +12,7 @@
 
 #include "population.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -37,18 +38,54 @@ public:
 		contestant_.give(kLimit32, 1);
 		contestant_.take(1, 1, kLimit32);
 	}
-	void work() { token_ = contestant_.take(2, 1, kLimit32); }
+	void work() { token_ = take(); }
 	bool after()
 	{
-		std::uint64_t pfn = token_ ? Contestant::pfn(token_) : 0;
-		contestant_.give(pfn, 2);
-		return pfn == kLimit32 - 2 * kHoles - 2;
+		const bool highest = token_ && Contestant::pfn(token_) == kLimit32 - 2 * kHoles - 2;
+		return give(token_) && highest;
+	}
+
+	auto take() { return contestant_.take(2, 1, kLimit32); }
+	bool give(typename Contestant::Token token)
+	{
+		if (token)
+			contestant_.give(Contestant::pfn(token), 2);
+		return static_cast<bool>(token);
 	}
 
 private:
 	static constexpr std::uint64_t kHoles = 300000;
-	Contestant contestant_{Space{.max_ranges = 2 * kHoles + 2}};
+	Contestant contestant_{Space{.max_ranges = 2 * kHoles + 512}};
 	typename Contestant::Token token_{};
+};
+
+// What a driver meets there: it refills a receive ring of 256 buffers of two pages, while pages
+// of others come and go near the top.
+template <class Contestant>
+class RefillPastHoles {
+public:
+	static constexpr std::size_t kOperations = 256;
+
+	void before() {}
+	void work()
+	{
+		for (auto &token : tokens_) {
+			holes_.before();
+			token = holes_.take();
+		}
+	}
+	bool after()
+	{
+		bool good = true;
+		for (auto token : tokens_)
+			good &= holes_.give(token);
+		return good;
+	}
+	double round_ms(double operation_ns) const { return operation_ns * kOperations / 1e6; }
+
+private:
+	PastHoles<Contestant> holes_;
+	std::array<typename Contestant::Token, kOperations> tokens_{};
 };
 
 // One page under a 32-bit limit where none is left.

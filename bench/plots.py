@@ -9,13 +9,14 @@ and highest repetition.
   tails.svg                      how many tree operations take how long
   lcores.svg                     cached pairs of all lcores together
   bounce.svg                     cost over length: where a mapping becomes cheaper than a copy
+  aging_day.svg, aging_leak.svg  how far down a space reaches, hour by hour
 """
 import math
 import os
 import statistics
 import sys
 
-from table import PERCENTS, Run
+from table import HOURS, PERCENTS, Run
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 400, 70, 150, 40, 50
 COLOURS = ["#1f5fa8", "#d1495b", "#5b8c3a", "#8a5ca8", "#c98a1b", "#555555"]
@@ -131,10 +132,13 @@ def tree_plots(run, folder):
         series = series_of(run, lambda case: number_after("replace:", case), f"{what}_ns")
         plot(f"{folder}/tree_{what}.svg", f"Tree: {what} of a random range, 1 to 32 pages", "live ranges", "ns",
              {name: points for name, points in series.items() if len(points) > 1})
-    tails = {name: [(1 / (1 - float(percent) / 100), samples[f"p{percent}"]) for percent in PERCENTS if f"p{percent}" in samples]
-             for name, samples in run.cases.get("tails:1e6", {}).items()}
+    x_of = {percent: 1 / (1 - float(percent) / 100) for percent in PERCENTS}
+    def points(samples):
+        return [(x_of[percent], samples[f"p{percent}"]) for percent in PERCENTS if f"p{percent}" in samples]
+    tails = {name: points(samples) for name, samples in run.cases.get("tails:1e6", {}).items()}
+    tails |= {"lock held": points(samples) for samples in run.cases.get("holds:1e6", {}).values()}
     plot(f"{folder}/tails.svg", "Tree: single operations at 1e6 live ranges", "share of operations that take at most so long", "ns",
-         tails, x_ticks=[(1 / (1 - float(percent) / 100), f"{percent} %") for percent in PERCENTS])
+         tails, x_ticks=[(x, f"{percent} %") for percent, x in x_of.items()])
 
 
 def cache_plots(run, folder):
@@ -153,7 +157,15 @@ def bounce_plots(run, folder):
          series_of(run, lambda case: number_after("", case), only=("memcpy", "bounce", "to", "mapped")))
 
 
-PLOTS = {"tree": tree_plots, "cache": cache_plots, "bounce": bounce_plots}
+def aging_plots(run, folder):
+    for case, contestants in run.cases.items():
+        plot(f"{folder}/aging_{case}.svg", f"A {case} of ranges of all lengths and lifetimes", "hour",
+             "from the lowest to the top, times what is live",
+             {name: [(hour, samples[f"footprint_{hour}"]) for hour in HOURS if f"footprint_{hour}" in samples]
+              for name, samples in contestants.items()}, log_x=False, log_y=False)
+
+
+PLOTS = {"tree": tree_plots, "cache": cache_plots, "bounce": bounce_plots, "aging": aging_plots}
 
 
 def main(folder, paths):

@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Build the benchmarks if needed, run them pinned and with their repetitions in random
 # order, so that what disturbs the machine disturbs all contestants alike; print one
-# table and leave it, the JSON and plots (plots.py) in a folder.
+# table, then what was aimed at and reached (goals.py), and leave these, the JSON and plots
+# (plots.py) in a folder.
 set -eu
 
 usage() {
 	cat <<-END
 	usage: bench/run.sh [-b build] [-o results] [-r repetitions] [-t seconds] [-f regex] [PROGRAM...]
-	PROGRAM: tree, cache, lazy, mempool, bounce, soft; all of them where none is named
+	PROGRAM: tree, cache, lazy, mempool, bounce, soft, setup, aging; all of them where none is named
 	  -b  build folder, made if absent           (build-bench)
-	  -o  folder for table.txt, JSON and plots   (<build>/bench-results)
+	  -o  folder for tables, JSON and plots      (<build>/bench-results)
 	  -r  repetitions of each benchmark          (9)
 	  -t  seconds for one repetition             (0.05)
 	  -f  only benchmarks whose name matches, <case>/<contestant>
@@ -37,7 +38,7 @@ while getopts b:o:r:t:f:h option; do
 	esac
 done
 shift $((OPTIND - 1))
-programs=${*:-tree cache lazy mempool bounce soft}
+programs=${*:-tree cache lazy mempool bounce soft setup aging}
 out=${out:-$build/bench-results}
 
 if [ -z "${IOVAD_BENCH_CPUS:-}" ]; then
@@ -57,7 +58,7 @@ mkdir -p "$out"
 json=
 for program in $programs; do
 	case $program in
-	tree) pin="taskset -c ${IOVAD_BENCH_CPUS%%,*}" ;;
+	tree | aging) pin="taskset -c ${IOVAD_BENCH_CPUS%%,*}" ;;
 	bounce | soft) pin="taskset -c $IOVAD_BENCH_CPUS" ;; # some cases have two threads
 	*) pin= ;; # EAL pins its own threads
 	esac
@@ -73,6 +74,9 @@ done
 # shellcheck disable=SC2086
 python3 -B "$root/bench/table.py" $json > "$out/table.txt" || failed=1
 cat "$out/table.txt"
+echo
+# shellcheck disable=SC2086
+python3 -B "$root/bench/goals.py" $json | tee "$out/goals.md"
 # shellcheck disable=SC2086
 python3 -B "$root/bench/plots.py" "$out" $json || failed=1
 exit "${failed:-0}"

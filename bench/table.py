@@ -14,6 +14,9 @@ highest. A ratio is a median divided by the median of the reference in the same 
   mempool  x ring, x stack  DPDK's driver in the same case
   bounce x memcpy the same data copied both ways
          best     ns in the best slice of time
+  setup  x backend  the backend alone
+  aging  N h      after so many hours, how many times what is live the space reaches down
+         gap      the largest at the end, in pages
 """
 import collections
 import json
@@ -23,9 +26,10 @@ import statistics
 import sys
 
 
+HOURS = range(1, 25)
 PERCENTS = ("50", "90", "99", "99.9", "99.99", "99.999")
-COUNTERS = ("ns", "best_ns", "alloc_ns", "free_ns", "bytes_packed", "bytes_holes", "found", "exchanges",
-            *(f"p{percent}" for percent in PERCENTS))
+COUNTERS = ("ns", "best_ns", "alloc_ns", "free_ns", "bytes_packed", "bytes_holes", "found", "exchanges", "round_ms",
+            *(f"p{percent}" for percent in PERCENTS), *(f"{what}_{h}" for what in ("footprint", "gap") for h in HOURS))
 
 
 def names(row):
@@ -84,7 +88,7 @@ def ratio(value, reference):
 
 
 def tree_rows(run):
-    yield ["case", "contestant", "alloc ns", "x aug", "free ns", "x aug", "B packed", "B holes", "found",
+    yield ["case", "contestant", "alloc ns", "x aug", "free ns", "x aug", "B packed", "B holes", "found", "round ms",
            *(f"{percent} %" for percent in PERCENTS)]
     for case, contestants in run.cases.items():
         for name, samples in contestants.items():
@@ -94,7 +98,7 @@ def tree_rows(run):
                 row += [spread(samples.get(counter)), ratio(run.median(case, name, counter), reference)]
             row += [number(run.median(case, name, counter)) for counter in ("bytes_packed", "bytes_holes")]
             found = run.median(case, name, "found")
-            row.append("" if found is None else f"{found:.0%}")
+            row += ["" if found is None else f"{found:.0%}", number(run.median(case, name, "round_ms"))]
             yield row + [number(run.median(case, name, f"p{percent}")) for percent in PERCENTS]
 
 
@@ -143,8 +147,25 @@ def soft_rows(run):
             yield [case, name, spread(samples.get("ns"))]
 
 
+def setup_rows(run):
+    yield ["case", "contestant", "ns", "x backend"]
+    for case, contestants in run.cases.items():
+        for name, samples in contestants.items():
+            yield [case, name, spread(samples.get("ns")), ratio(run.median(case, name, "ns"), run.median(case, "backend", "ns"))]
+
+
+def aging_rows(run):
+    hours = HOURS[3::4]
+    yield ["case", "contestant", "ns", *(f"{hour} h" for hour in hours), "gap"]
+    for case, contestants in run.cases.items():
+        for name, samples in contestants.items():
+            yield [case, name, spread(samples.get("ns")), *(number(run.median(case, name, f"footprint_{hour}")) for hour in hours),
+                   number(run.median(case, name, f"gap_{HOURS[-1]}"))]
+
+
 ROWS = {"tree": tree_rows, "cache": cache_rows, "lazy": lazy_rows, "mempool": mempool_rows,
-        "bounce": bounce_rows, "soft": soft_rows}
+        "bounce": bounce_rows, "soft": soft_rows,
+        "setup": setup_rows, "aging": aging_rows}
 
 
 def show(rows):

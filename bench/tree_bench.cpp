@@ -3,8 +3,9 @@
 // iovad and of what the kernel has had, all with a lock around each operation.
 //
 // Names are <case>/<contestant>. Counters: alloc_ns and free_ns per operation, bytes per
-// live range packed and with holes, found as a share; of tails, what so many percent of the
-// operations, allocations and frees, took at most, in ns. An iteration is one round of
+// live range packed and with holes, found as a share, round_ms of all requests; of tails and holds, what so many percent
+// took at most, in ns: of the operations, allocations and frees; of the times that the lock is
+// held at most, by the control lcore or whoever empties a magazine. An iteration is one round of
 // requests; its own time means nothing beyond how long the benchmark runs. What is timed
 // alone, not 32 at a time, includes one reading of the clock (see clock_ns in the context).
 #include "hard_cases.h"
@@ -14,6 +15,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +30,7 @@ using iovad::core::isa_name;
 using iovad::core::select_isa;
 
 constexpr Mix kPlain{.max_size = 32, .shape = Shape::kPlain, .half_below_4g = false};
+constexpr Mix kPages{.max_size = 1, .shape = Shape::kPlain, .half_below_4g = false};
 constexpr Mix kAligned{.max_size = 32, .shape = Shape::kAligned, .half_below_4g = false};
 constexpr Mix kBlocks{.max_size = 32, .shape = Shape::kBlocks, .half_below_4g = false};
 constexpr Mix kMixedLimits{.max_size = 16, .shape = Shape::kPlain, .half_below_4g = true};
@@ -82,6 +85,35 @@ void replace(benchmark::State &state, std::size_t n, std::size_t batch, const Mi
 // that it does not depend on how long the benchmark may run.
 constexpr std::size_t kTailRounds = 500000;
 
+// From nothing to n ranges.
+template <class Contestant>
+void grow(benchmark::State &state, std::size_t n)
+{
+	Contestant::enter();
+	Stopwatch alloc;
+	for (auto _ : state) {
+		Contestant contestant(Space{.max_ranges = n});
+		std::mt19937_64 random(1);
+		std::size_t taken = 0;
+		state.SetIterationTime(alloc.time(n, [&] {
+			for (std::size_t i = 0; i < n; ++i)
+				taken += contestant.take(1 + random() % kPlain.max_size, 1, kLimit48) ? 1 : 0;
+		}));
+		if (taken != n)
+			state.SkipWithError("a request failed that has room");
+	}
+	state.counters["alloc_ns"] = alloc.ns_per_operation();
+}
+
+void report_percents(benchmark::State &state, std::vector<float> &ns)
+{
+	std::sort(ns.begin(), ns.end());
+	for (const char *percent : {"50", "90", "99", "99.9", "99.99", "99.999"}) {
+		const double share = std::stod(percent) / 100;
+		state.counters[std::string("p") + percent] = ns[static_cast<std::size_t>(share * static_cast<double>(ns.size() - 1))];
+	}
+}
+
 template <class Contestant>
 void tails(benchmark::State &state, std::size_t n)
 {
@@ -99,11 +131,28 @@ void tails(benchmark::State &state, std::size_t n)
 		timed([&] { one[0].token = ranges.take(one[0]); });
 		ranges.put_back(one);
 	}
-	std::sort(ns.begin(), ns.end());
-	for (const char *percent : {"50", "90", "99", "99.9", "99.99", "99.999"}) {
-		const double share = std::stod(percent) / 100;
-		state.counters[std::string("p") + percent] = ns[static_cast<std::size_t>(share * static_cast<double>(ns.size() - 1))];
+	report_percents(state, ns);
+}
+
+// A magazine's worth of pages from anywhere goes back, as many at a time as the lock is held for.
+void holds(benchmark::State &state, std::size_t n)
+{
+	using Ours = Iovad<Isa::best>;
+	Ours::enter();
+	auto &ranges = population<Ours>(n, kPages);
+	std::vector<Population<Ours>::Range> run;
+	std::vector<float> ns;
+	ns.reserve(kTailRounds);
+	for (auto _ : state) {
+		ranges.pick(run, Ours::kFreeRun);
+		std::array<std::uint64_t, Ours::kFreeRun> pages;
+		std::transform(run.begin(), run.end(), pages.begin(), [](const auto &range) { return range.pfn; });
+		ns.push_back(static_cast<float>(Stopwatch().time(1, [&] { ranges.contestant().give_run(1, pages); }) * 1e9));
+		for (auto &range : run)
+			range.token = ranges.take(range);
+		ranges.put_back(run);
 	}
+	report_percents(state, ns);
 }
 
 template <class Contestant, template <class> class Case>
@@ -124,6 +173,8 @@ void hard(benchmark::State &state)
 	state.counters["alloc_ns"] = alloc.ns_per_operation();
 	if constexpr (requires { hard_case->found(); })
 		state.counters["found"] = hard_case->found();
+	if constexpr (requires { hard_case->round_ms(0); })
+		state.counters["round_ms"] = hard_case->round_ms(alloc.ns_per_operation());
 }
 
 template <class Body>
@@ -162,11 +213,14 @@ void add_contestant(const char *name, std::size_t max_n)
 	add_replace<Contestant, kAddress>("mixed_limits:1e5", name, 100000, 32, kMixedLimits);
 	add_replace<Contestant, kAddress>("mixed_limits:1e5:aligned", name, 100000, 32,
 					  kMixedLimitsAligned);
+	add("grow:1e5", name, [](benchmark::State &state) { grow<Contestant>(state, 100000); });
 	if (max_n >= 1000000) {
+		add("grow:1e6", name, [](benchmark::State &state) { grow<Contestant>(state, 1000000); });
 		const auto body = [](benchmark::State &state) { tails<Contestant>(state, 1000000); };
 		benchmark::RegisterBenchmark((std::string("tails:1e6/") + name).c_str(), body)->Iterations(kTailRounds);
 	}
 	add("past_holes:3e5", name, hard<Contestant, PastHoles>);
+	add("refill_past_holes:256", name, hard<Contestant, RefillPastHoles>);
 	add("full_space:1e6", name, hard<Contestant, FullSpace>);
 	add("aligned_past_misfits:5e4", name, hard<Contestant, AlignedPastMisfits>);
 	add("exact_aligned_holes:1024", name, hard<Contestant, ExactAlignedHoles>);
@@ -190,6 +244,8 @@ int main(int argc, char **argv)
 		add_replace<Iovad<Isa::avx2>, kAddress>("replace:1e5", "iovad_avx2", 100000, 32, kPlain);
 	add_replace<Iovad<Isa::portable>, kAddress>("replace:1e5", "iovad_portable", 100000, 32, kPlain);
 	select_isa(Isa::best);
+	benchmark::RegisterBenchmark("holds:1e6/iovad", [](benchmark::State &state) { holds(state, 1000000); })
+		->Iterations(kTailRounds);
 	benchmark::AddCustomContext("iovad_isa", isa_name(iovad::core::current_isa()));
 	benchmark::AddCustomContext("clock_ns", std::to_string(static_cast<int>(clock_ns() + 0.5)));
 	benchmark::RunSpecifiedBenchmarks();

@@ -27,6 +27,8 @@ class AddressSpace {
 public:
 	// Longest run of operations under one hold of the lock.
 	static constexpr unsigned kRun = 32;
+	// Of frees: each has other cache lines to wait for, and others wait for the lock.
+	static constexpr unsigned kFreeRun = 16;
 
 	struct Totals {
 		uint64_t live_ranges, live_granules, reserved_granules, free_granules, largest_gap;
@@ -50,7 +52,7 @@ public:
 	bool refuses(uint64_t size, uint64_t align);
 	// not_found, and counted, unless exactly this range is live with this value.
 	Status free(Pfn start, uint64_t size, Value value);
-	// Returns how many of the n <= kRun were that and are free now.
+	// Returns how many of the n <= kFreeRun were that and are free now.
 	unsigned free_run(uint64_t size, Value value, const Pfn *starts, unsigned n);
 
 	// exists: a part is live. again: no node. Else [start, end) is reserved.

@@ -328,9 +328,9 @@ Status Domain::put_into_tree(uint64_t granules, Value value, const uint64_t *iov
 {
 	unsigned freed = 0;
 	for (unsigned i = 0; i < n;) {
-		Pfn run[AddressSpace::kRun];
+		Pfn run[AddressSpace::kFreeRun];
 		unsigned count = 0;
-		for (; count < AddressSpace::kRun && i < n; ++i)
+		for (; count < AddressSpace::kFreeRun && i < n; ++i)
 			run[count++] = geometry().pfn(iovas[i]);
 		freed += state_->space.free_run(granules, value, run, count);
 	}

@@ -128,7 +128,9 @@ TEST_F(AddressSpaceTest, ARunIsTakenAndGivenBackUnderOneLock)
 	EXPECT_EQ(space_.totals().live_granules, 4u * AddressSpace::kRun);
 	const Pfn kept = run[3];
 	run[3] = 17;  // never allocated
-	EXPECT_EQ(space_.free_run(4, kBlock, run, AddressSpace::kRun), AddressSpace::kRun - 1);
+	constexpr unsigned kFreeRun = AddressSpace::kFreeRun;
+	EXPECT_EQ(space_.free_run(4, kBlock, run, kFreeRun), kFreeRun - 1);
+	EXPECT_EQ(space_.free_run(4, kBlock, run + kFreeRun, AddressSpace::kRun - kFreeRun), AddressSpace::kRun - kFreeRun);
 	EXPECT_EQ(space_.totals().bad_frees, 1u);
 	EXPECT_EQ(space_.totals().live_ranges, 1u);
 	EXPECT_EQ(space_.next_live(1), (Extent{kept, kept + 4, kBlock}));
