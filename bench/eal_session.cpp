@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <vector>
 
@@ -62,9 +63,14 @@ EalSession::EalSession(Lcores lcores) : cpus_(wanted_cpus()), huge_pages_(enough
 {
 	if (lcores == Lcores::first)
 		cpus_.resize(std::min(cpus_.size(), cpus_.find_first_of(",-")));
-	std::vector<std::string> args = {"bench", "-l", cpus_, "--no-pci", "--no-telemetry",
-					 "-m", std::to_string(kMegabytes),
+	std::vector<std::string> args = {"bench", "-l", cpus_, "--no-telemetry", "-m", std::to_string(kMegabytes),
 					 "--log-level=lib.eal:error"};
+	const char *devices = std::getenv("IOVAD_BENCH_DEVICES");
+	std::istringstream addresses(devices ? devices : "");
+	for (std::string address; addresses >> address;)
+		args.push_back("--allow=" + address);
+	if (args.back().find("--allow") != 0)
+		args.push_back("--no-pci");
 	if (huge_pages_) {
 		args.push_back("--in-memory");
 	} else {

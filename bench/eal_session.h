@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EAL for the length of a benchmark: on the lcores that $IOVAD_BENCH_CPUS names (as
-// taskset -c does; else the first two that this process may run on), without devices and
-// without files left behind, on huge pages where the system has any to spare.
+// taskset -c does; else the first two that this process may run on), with no devices but those
+// whose PCI addresses $IOVAD_BENCH_DEVICES lists, and without files left behind, on huge pages
+// where the system has any to spare.
 #pragma once
 
 #include <string>

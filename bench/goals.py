@@ -75,9 +75,7 @@ def number(value):
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-def main(paths):
-    figures = Figures(paths)
-    print("| case | goal | reached | |\n|---|---|---|---|")
+def rows(figures):
     for what, goal, unit, samples_of in GOALS:
         try:
             samples = samples_of(figures)
@@ -85,7 +83,13 @@ def main(paths):
             continue
         median = statistics.median(samples)
         verdict = "" if median <= goal else f"missed by {median / goal - 1:.0%}"
-        print(f"| {what} | {number(goal)} {unit} | {number(median)} [{number(min(samples))}-{number(max(samples))}] | {verdict} |")
+        yield f"| {what} | {number(goal)} {unit} | {number(median)} [{number(min(samples))}-{number(max(samples))}] | {verdict} |"
+
+
+def main(paths):
+    found = list(rows(Figures(paths)))
+    if found:
+        print("| case | goal | reached | |", "|---|---|---|---|", *found, sep="\n")
 
 
 if __name__ == "__main__":

@@ -7,15 +7,19 @@
 //   region:N       N MiB of memory, touched, becomes a region; contestants: iovad_region_add(), and
 //                  backend, the software IOMMU alone mapping the same memory. 4 GiB of huge pages where
 //                  there are so many, else what transparent ones there are.
+//   region:N:vfio  the same through VFIO, where IOVAD_BENCH_DEVICES lists devices bound to vfio-pci
 #include "bench_main.h"
 #include "eal_session.h"
 #include "stopwatch.h"
 
 #include "dma/soft/soft_iommu.h"
+#include "dma/vfio/vfio_type1.h"
 
 #include <iovad/iovad_dma.h>
 
 #include <benchmark/benchmark.h>
+
+#include <rte_vfio.h>
 
 #include <sys/mman.h>
 
@@ -28,10 +32,10 @@
 namespace {
 
 using namespace iovad::bench;
-using iovad::dma::SoftIommu;
+using iovad::dma::Backend;
 
 constexpr std::uint64_t kLimit = UINT64_MAX;
-constexpr std::uint64_t kIova = std::uint64_t{1} << 40;
+constexpr std::uint64_t kIova = std::uint64_t{7} << 36;  // under 39 bits, and above EAL's
 constexpr std::size_t kHuge = std::size_t{4} << 30, kOther = std::size_t{1} << 30;
 
 struct DomainDestroy {
@@ -47,6 +51,21 @@ Domain create(iovad_backend backend, std::uint64_t ranges)
 	conf.backend = backend;
 	conf.max_ranges = ranges;
 	return Domain(iovad_domain_create(&conf));
+}
+
+// Null: there is none.
+std::unique_ptr<Backend> open(iovad_backend backend)
+{
+	if (backend == IOVAD_BACKEND_SOFT) {
+		std::unique_ptr<iovad::dma::SoftIommu> soft;
+		iovad::dma::SoftIommu::create({}, soft);
+		return soft;
+	}
+	std::unique_ptr<iovad::dma::VfioType1> vfio;
+	const int container = rte_vfio_get_container_fd();
+	if (container >= 0)
+		iovad::dma::VfioType1::open(container, iovad::dma::FdOwner::caller, vfio);
+	return vfio;
 }
 
 class Memory {
@@ -106,11 +125,10 @@ void add_create(std::uint64_t ranges, const char *text)
 	}
 }
 
-void add_region(const Memory &memory)
+void add_region(const std::string &name, const Memory &memory, iovad_backend backend)
 {
-	const std::string name = "region:" + std::to_string(memory.bytes() >> 20);
-	add(name + "/iovad", [&memory](Stopwatch &watch) {
-		const Domain domain = create(IOVAD_BACKEND_SOFT, 0);
+	add(name + "/iovad", [&memory, backend](Stopwatch &watch) {
+		const Domain domain = create(backend, 0);
 		rte_iova_t iova;
 		int error = -1;
 		if (domain)
@@ -119,14 +137,14 @@ void add_region(const Memory &memory)
 			});
 		return error == 0 && iovad_region_remove(domain.get(), memory.begin(), memory.bytes()) == 0;
 	});
-	add(name + "/backend", [&memory](Stopwatch &watch) {
-		std::unique_ptr<SoftIommu> iommu;
+	add(name + "/backend", [&memory, backend](Stopwatch &watch) {
+		const std::unique_ptr<Backend> alone = open(backend);
 		bool mapped = false;
-		if (SoftIommu::create({}, iommu).ok())
+		if (alone)
 			watch.time(1, [&] {
-				mapped = iommu->map(kIova, memory.begin(), memory.bytes(), iovad::dma::kBidirectional).ok();
+				mapped = alone->map(kIova, memory.begin(), memory.bytes(), iovad::dma::kBidirectional).ok();
 			});
-		return mapped;
+		return mapped && alone->unmap(kIova, memory.bytes()).ok();
 	});
 }
 
@@ -138,7 +156,10 @@ void run()
 	const Memory memory;
 	add_create(65536, "65536");
 	add_create(1000000, "1e6");
-	add_region(memory);
+	const std::string name = "region:" + std::to_string(memory.bytes() >> 20);
+	add_region(name, memory, IOVAD_BACKEND_SOFT);
+	if (open(IOVAD_BACKEND_VFIO))
+		add_region(name + ":vfio", memory, IOVAD_BACKEND_VFIO);
 	benchmark::RunSpecifiedBenchmarks();
 }
 
