@@ -78,7 +78,7 @@ Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 	else
 		++bad_frees_;
 	if (!deferred_.empty()) [[unlikely]]
-		settle_locked();
+		settle_some();
 	return status;
 }
 
@@ -108,11 +108,13 @@ size_t AddressSpace::nodes_wanted()
 
 bool AddressSpace::add_nodes(void *memory, size_t bytes)
 {
-	LockGuard guard(lock_);
-	if (!pool_.add(memory, bytes))
-		return false;
-	++grows_;
-	settle_locked();
+	{
+		LockGuard guard(lock_);
+		if (!pool_.add(memory, bytes))
+			return false;
+		++grows_;
+	}
+	settle();
 	return true;
 }
 

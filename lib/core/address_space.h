@@ -93,7 +93,7 @@ private:
 	Status free_locked(Pfn start, uint64_t size, Value value);
 	void note_taken(unsigned n);
 	bool try_unreserve(const Span &span);
-	void settle_locked();
+	bool settle_some();
 	bool verify_deferred(FILE *why) const;
 
 	SpinLock lock_;

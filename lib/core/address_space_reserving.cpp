@@ -83,21 +83,29 @@ bool AddressSpace::try_unreserve(const Span &span)
 
 void AddressSpace::settle()
 {
-	LockGuard guard(lock_);
-	settle_locked();
+	for (bool more = true; more;) {
+		LockGuard guard(lock_);
+		more = settle_some();
+	}
 }
 
-// Bounded: there are SpanList::kMost at most, and each is tried once. None that is deferred
-// is a whole range, which would need no node.
-void AddressSpace::settle_locked()
+// True: there may be more to do. Others wait for the lock: so each is tried once, and a few are
+// settled. None that is deferred is a whole range, which would need no node.
+bool AddressSpace::settle_some()
 {
-	if (pool_.available() < tree_.nodes_to_insert(1))
-		return;
+	constexpr unsigned kFew = 4;
+	if (deferred_.empty() || pool_.available() < tree_.nodes_to_insert(1))
+		return false;
+	unsigned settled = 0;
 	const SpanList all = deferred_;
 	for (const Span &span : all) {
-		if (try_unreserve(span))
-			deferred_.cut(span);
+		if (!try_unreserve(span))
+			continue;
+		deferred_.cut(span);
+		if (++settled == kFew)
+			return true;
 	}
+	return false;
 }
 
 }  // namespace iovad::core
