@@ -36,11 +36,11 @@ struct iovad_domain {
 	char *region = nullptr;
 	uint64_t region_bytes = 0, calls = 0, unmapped = 0;
 	std::string fault;
+	uint64_t every = 9999;  // calls between two faults: odd, where calls of two kinds take turns
 };
 
 namespace {
 
-constexpr uint64_t kEvery = 9999;  // calls between two faults: odd, where calls of two kinds take turns
 
 // The highest naturally aligned place below limit.
 bool place(const iovad_domain &d, uint64_t len, uint64_t limit, uint64_t &start)
@@ -61,7 +61,7 @@ int take(iovad_domain *d, uint64_t len, uint64_t limit, char *va, rte_iova_t *io
 	const std::lock_guard guard(d->mutex);
 	len = std::bit_ceil(len);
 	uint64_t start = 0;
-	const bool now = ++d->calls % kEvery == 0;
+	const bool now = ++d->calls % d->every == 0;
 	if (now && d->fault == "hang")
 		pause();
 	if ((now && d->fault == "nospace") || !place(*d, len, std::min(limit, d->last), start))
@@ -119,9 +119,9 @@ int iovad_alloc_other(iovad_domain *d, uint64_t len, uint64_t limit, rte_iova_t 
 int iovad_free_other(iovad_domain *d, rte_iova_t iova, uint64_t)
 {
 	const std::lock_guard guard(d->mutex);
-	if (++d->calls % kEvery == 0 && d->fault == "leak")
+	if (++d->calls % d->every == 0 && d->fault == "leak")
 		return 0;
-	if (d->calls % kEvery == 0 && d->fault == "free")
+	if (d->calls % d->every == 0 && d->fault == "free")
 		return -ENOENT;
 	d->live.erase(iova);
 	return 0;

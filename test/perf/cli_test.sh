@@ -28,7 +28,8 @@ churn_on_broken() { IOVAD_TEST_FAULT=$1 "$broken" "${eal[@]}" -- churn --mode st
 check 'help' "$perf" --help
 check 'help after --' "$perf" -- --help
 check 'help of replay' "$perf" -- replay --help
-bounce_on_broken() { IOVAD_TEST_FAULT=$1 "$broken" "${eal[@]}" -- bounce --rounds 1 --sizes 64,9000; }
+# For as long as it takes, not for so many calls.
+bounce_on_broken() { IOVAD_TEST_FAULT=$1 IOVAD_TEST_EVERY=99 "$broken" "${eal[@]}" -- bounce --rounds 1 --sizes 64,9000; }
 
 check 'help of churn' "$perf" -- churn --help
 check 'help of bounce' "$perf" -- bounce --help
