@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kPage = OwnedDomain::kGranule;
 constexpr uint64_t k24 = (uint64_t{1} << 24) - 1, k32 = k4GiB - 1, k64 = ~uint64_t{0};
+constexpr uint64_t kReach[] = {k24, k32, k64};
 constexpr unsigned kOf24 = 4095;  // granules that 24 bits reach
 
 // Most of what 32 bits reach is reserved, so that it can run out: 24 bits reach 4095 granules, 32 bits
@@ -76,7 +77,7 @@ TEST_F(LimitsDevicesTest, EachGetsOnlyWhatItReaches)
 	for (int i = 0; i < 100000; ++i) {
 		const auto lcore = static_cast<unsigned>(random.below(6));  // any lcore serves any device
 		if (live.size() < 1000 && random.below(2) == 0) {
-			const uint64_t limit = (const uint64_t[]){k24, k32, k64}[random.below(3)];
+			const uint64_t limit = kReach[random.below(3)];
 			const uint64_t len = kPage << random.below(3);
 			uint64_t iova = 0;
 			ASSERT_EQ(domain_.alloc(lcore, len, limit, iova), Status::ok);
@@ -105,7 +106,7 @@ TEST_F(LimitsDevicesUncachedTest, WideOnesFillFromTheTopAndComeTo24BitsLast)
 	EXPECT_EQ(below(low, k24), kOf24 / 2);
 	EXPECT_EQ(below(take(3, k32, 1), k24), 1) << "now there is nowhere else";
 	EXPECT_EQ(below(take(0, k64, kOf24 - kOf24 / 2 - 1), k24), kOf24 - kOf24 / 2 - 1) << "to the last one";
-	for (const uint64_t limit : {k24, k32, k64})
+	for (const uint64_t limit : kReach)
 		EXPECT_EQ(refusal(4, limit), Status::no_space);
 	EXPECT_EQ(domain_.stats().live_ranges, kHigh + kMiddle + kOf24);
 	// What the narrow one gives back it has again.

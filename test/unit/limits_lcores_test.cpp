@@ -111,11 +111,12 @@ public:
 	{
 	}
 
-	// Now it takes more than it gives, now less: what is live goes up to all there is, and down.
+	// Now it takes more than it gives, now less: what is live goes up to all there is, even where one thread
+	// runs after the other, and down.
 	void run(int steps)
 	{
 		for (int i = 0; i < steps; ++i) {
-			if (random_.below(100) < (i / 20000 % 2 == 0 ? 70 : 30))
+			if (random_.below(100) < (i / 50000 % 2 == 0 ? 70 : 30))
 				take();
 			else
 				give();
