@@ -114,6 +114,24 @@ TEST_F(LimitsDevicesUncachedTest, WideOnesFillFromTheTopAndComeTo24BitsLast)
 	EXPECT_EQ(take(4, k24, 1).front(), low.back());
 }
 
+// Taking ahead into the cache is no reason to go below 4 GiB.
+TEST_F(LimitsDevicesTest, SingleHolesAreTakenBeforeWhatLiesBelow4GiB)
+{
+	std::vector<uint64_t> high(kHigh);
+	for (uint64_t &iova : high)
+		ASSERT_EQ(domain_.alloc_range(kPage, kPage, k64, iova), Status::ok);
+	for (unsigned i = 0; i < kHigh; i += 2)
+		ASSERT_EQ(domain_.free_range(high[i], kPage), Status::ok);
+	EXPECT_EQ(below(take(0, k64, kHigh / 2), k32), 0);
+}
+
+TEST_F(LimitsDevicesTest, WideOnesDoNotFillCachesWithWhatTheyDoNotTakeFromThem)
+{
+	EXPECT_EQ(below(take(0, k64, kHigh), k32), 0);
+	EXPECT_EQ(below(take(0, k64, kMiddle), k24), 0);
+	EXPECT_EQ(domain_.stats().tree_frees, 0u);
+}
+
 TEST_F(LimitsDevicesTest, Of24BitsExhaustedTheOthersGoOn)
 {
 	std::vector<uint64_t> low = take(0, k24, kOf24);
