@@ -19,7 +19,7 @@ void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end, Pf
 }
 
 unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out,
-				 unsigned n, Status &status)
+				 unsigned n, Status &status, unsigned wanted, Pfn floor)
 {
 	LockGuard guard(lock_);
 	unsigned got = 0;
@@ -29,6 +29,10 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value
 		status = p.status;
 		if (status != Status::ok)
 			break;
+		if (got >= wanted && p.start < floor) {
+			tree_.erase(p.start, p.start + size, value);
+			break;
+		}
 		out[got] = p.start;
 	}
 	if (status == Status::no_space && !deferred_.empty())
@@ -43,7 +47,7 @@ void AddressSpace::note_taken(unsigned n)
 	most_live_ = std::max(most_live_, live_locked());
 }
 
-bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n)
+bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n, Pfn floor)
 {
 	LockGuard guard(lock_);
 	const Placement whole = tree_.alloc(n * size, align, limit, value);
@@ -51,6 +55,8 @@ bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value val
 		return false;
 	const Pfn end = whole.start + n * size;
 	tree_.erase(whole.start, end, value);
+	if (whole.start < floor)
+		return false;
 	for (unsigned i = 0; i < n; ++i) {
 		const Pfn start = end - (i + 1) * size;
 		if (tree_.claim(start, start + size, value) != Status::ok) {  // no node

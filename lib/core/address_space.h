@@ -43,11 +43,12 @@ public:
 
 	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many,
 	// and in status why not all. again, not no_space, while something free is deferred.
+	// Past the first `wanted` only what lies at or above floor.
 	unsigned alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n,
-			   Status &status);
+			   Status &status, unsigned wanted = kRun, Pfn floor = 0);
 	// n <= kRun that lie side by side, from the highest place for all of them, the highest first; or
 	// none. align: of one, and of its size.
-	bool alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n);
+	bool alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n, Pfn floor = 0);
 	// Whether it is sure, without a search, that alloc_run() would find no place.
 	bool refuses(uint64_t size, uint64_t align);
 	// not_found, and counted, unless exactly this range is live with this value.

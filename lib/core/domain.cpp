@@ -196,12 +196,15 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, Effort effor
 		InFlight guard(*state_, ahead != 0);
 		const uint64_t frees = space.frees();
 		Status status;
-		// What is taken ahead lies side by side where it can: so it is unmapped in few calls.
+		// What is taken ahead lies side by side where it can: so it is unmapped in few calls. And
+		// in the bin's zone, not below it: who reaches no further may need that, and it would
+		// be kept where nobody looks for it.
+		const Pfn floor = r.cached ? geometry().pfn(hot_.zone_first[r.bin.zone()]) : 0;
 		const bool row = ahead != 0 &&
-				 space.alloc_row(r.granules, r.align, r.limit_pfn, r.value, run, want + ahead);
+				 space.alloc_row(r.granules, r.align, r.limit_pfn, r.value, run, want + ahead, floor);
 		const unsigned got = row ? want + ahead
 					 : space.alloc_run(r.granules, r.align, r.limit_pfn, r.value, run,
-							   want + ahead, status);
+							   want + ahead, status, want, floor);
 		const unsigned taken = std::min(got, want);
 		for (unsigned i = 0; i < taken; ++i)
 			iovas[done++] = geometry().bytes(run[i]);

@@ -258,6 +258,8 @@ private:
 	LcoreCache *claim_cache(unsigned lcore);
 	class InFlight;
 	bool more_may_come(uint64_t frees_before, unsigned &round);
+	// Acquire pairs with InFlight::land().
+	bool in_flight() const { return state_->in_flight.load(std::memory_order_acquire) != 0; }
 	enum class Patience { milliseconds, seconds };
 	asymmetric_fence::Reach reach_of(const LcoreCache &cache) const;
 	static bool quiesce(const LcoreCache &cache, Patience patience);

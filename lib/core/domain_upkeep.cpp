@@ -50,6 +50,8 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 	if (round >= kRounds)
 		return false;
 	++round;
+	// Before the reclaim: what lands during it may be in a cache that was emptied already.
+	bool flying = in_flight();
 	if (state_->depot.granted() != 0) {
 		const Reclaimed r = reclaim();
 		round += r.complete ? 0 : kIncomplete;
@@ -58,13 +60,11 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 		if (r.addresses != 0 || !r.complete)
 			return true;
 	}
-	// What is in flight may land in a cache that was emptied before.
-	if (state_->in_flight.load(std::memory_order_acquire) != 0) {
-		for (unsigned i = 0; state_->in_flight.load(std::memory_order_acquire) != 0 && i < 2200; ++i)
-			wait_a_little(i);
-		return true;
+	for (unsigned i = 0; in_flight() && i < 2200; ++i) {
+		flying = true;
+		wait_a_little(i);
 	}
-	return state_->space.frees() != frees_before;
+	return flying || state_->space.frees() != frees_before;
 }
 
 // Whose it is: caches of other processes need a fence that reaches those.
@@ -146,10 +146,10 @@ Domain::Reclaimed Domain::reclaim()
 	LockGuard guard(state_->reclaim_lock);
 	MagazineList all;
 	bool complete = true;
-	// All caches that have an owner, whatever they hold at the moment, and the depot while
-	// they are revoked: an address must not slip from one not looked at yet to one that was.
-	with_revoked(Patience::milliseconds,
-		     [this](const LcoreCache &cache) { return cache.owned() || &cache == &state_->shared; },
+	// All caches, whatever they hold at the moment, and the depot while they are revoked: an
+	// address must not slip from one not looked at yet to one that was, nor into one that is
+	// claimed just now.
+	with_revoked(Patience::milliseconds, [](const LcoreCache &) { return true; },
 		     [&](LcoreCache &cache, bool quiet) {
 			     if (quiet)
 				     cache.detach_all(all);
@@ -170,10 +170,11 @@ void Domain::release_lcore(unsigned lcore)
 	LcoreCache *cache = cache_of(lcore);
 	if (cache == &absent_)
 		return;
-	MagazineList all;
-	bool released = false;
 	{
+		// A reclaimer must not miss what is on its way to the tree.
 		LockGuard guard(state_->reclaim_lock);
+		MagazineList all;
+		bool released = false;
 		with_revoked(Patience::seconds, [&](const LcoreCache &c) { return &c == cache; },
 			     [&](LcoreCache &c, bool quiet) {
 				     if (quiet)
@@ -181,12 +182,12 @@ void Domain::release_lcore(unsigned lcore)
 				     released = quiet;
 			     },
 			     [] {});
+		if (!released)
+			return;
+		set_cache_of(lcore, absent_);
+		while (Magazine *m = all.pop())
+			empty_magazine(*m);
 	}
-	if (!released)
-		return;
-	set_cache_of(lcore, absent_);
-	while (Magazine *m = all.pop())
-		empty_magazine(*m);
 	LockGuard guard(state_->caches_lock);
 	cache->set_owner(0);
 }
