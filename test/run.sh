@@ -19,7 +19,7 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
   asan     unit and EAL tests under AddressSanitizer and UBSan
   tsan     the same under ThreadSanitizer, but for long ones of one thread
   core     core and backends where DPDK is absent (-Ddpdk=disabled)
-  clang    all of it built with clang; unit tests
+  clang    all of it built with clang; unit tests; fuzzing, bounded
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
   vm       in an emulated machine with an IOMMU (test/vm/README.md)
 
@@ -159,7 +159,7 @@ section_core() {
 
 section_clang() {
 	CC=clang CXX=clang++ build clang "$REPO/build-clang" "${FULL[@]}" -Dbenchmarks=enabled || return 0
-	meson_tests clang "$REPO/build-clang" --suite core --suite dma
+	meson_tests clang "$REPO/build-clang" --suite core --suite dma --suite fuzz
 }
 
 section_scripts() {

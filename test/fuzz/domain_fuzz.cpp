@@ -90,15 +90,18 @@ private:
 		const unsigned l = in_.byte() % (kLcores + 1);
 		return l == kLcores ? kNoLcore : l;
 	}
+	// None, 32 bits, anywhere, or through what was handed out or given back last and its neighbours,
+	// which is what magazines have on top.
 	uint64_t limit()
 	{
 		const uint64_t b = in_.byte(), first = config_.geometry.first_byte();
-		const uint64_t granules = oracle_.granules();
-		if (b < 128)
+		if (b < 96)
 			return kNoLimit;
-		if (b < 160)
+		if (b < 128)
 			return std::max(first, k4GiB - 1);
-		return first + granules * (b - 160) / 95 * kGranule + in_.word() % kGranule;
+		if (b < 160)
+			return first + oracle_.granules() * (b - 128) / 31 * kGranule + in_.word() % kGranule;
+		return std::max(first, (last_ + b - 192) * kGranule - 1);
 	}
 	Pfn granule() { return oracle_.first() + in_.word() % oracle_.granules(); }
 	Pfn end_of(uint64_t limit) const { return limit == kNoLimit ? config_.geometry.end : (limit + 1) / kGranule; }
@@ -130,7 +133,7 @@ private:
 		if (!config_.cached)
 			EXPECT_EQ(oracle_.highest(size, align, end_of(limit)), start);
 		oracle_.take(start, end);
-		return start;
+		return last_ = start;
 	}
 
 	void alloc(unsigned n)
@@ -163,6 +166,7 @@ private:
 		std::swap(from[pick % from.size()], from.back());
 		const Held held = from.back();
 		from.pop_back();
+		last_ = held.start;
 		oracle_.give_back(held.start);
 		return held;
 	}
@@ -302,6 +306,7 @@ private:
 	Domain &domain_;
 	Oracle oracle_;
 	std::vector<Held> blocks_, exact_;  // by which pair of functions
+	Pfn last_ = 1000;
 };
 
 }  // namespace

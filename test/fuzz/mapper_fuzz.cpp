@@ -141,13 +141,14 @@ private:
 	{
 		uint64_t va, len, iova = 0;
 		memory(va, len);
+		const uint32_t dir = 1 + in_.byte() % 3u;
 		bool overlaps = false;
 		for (const Claim &r : regions_)
 			overlaps |= va < r.va + r.len && r.va < va + len;
-		const Status status = rig_.add_region(va, len, iova);
+		const Status status = rig_.add_region(va, len, iova, dir);
 		EXPECT_EQ(overlaps, status == Status::exists);
 		if (status == Status::ok) {
-			regions_.push_back({iova, va, len, kBidirectional});
+			regions_.push_back({iova, va, len, dir});
 			own(regions_.back());
 		}
 	}

@@ -76,9 +76,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rc != 0)
 		return 0;
 	EXPECT_TRUE(s.domain[0] != '\0' && std::strlen(s.domain) <= IOVAD_NAME_MAX);
-	const std::string limit = plain_value(config, "limit");
+	const std::string limit = plain_value(config, "limit"), domain = plain_value(config, "domain");
 	if (!limit.empty())
-		EXPECT_EQ(s.limit, std::strtoull(limit.c_str(), nullptr, 0)) << text;
+		EXPECT_EQ(std::strtoull(limit.c_str(), nullptr, 0), s.limit) << text;
+	if (!domain.empty())
+		EXPECT_EQ(domain, s.domain) << text;
 
 	// A name may hold what has a meaning between names.
 	if (std::strpbrk(s.domain, "[]"))

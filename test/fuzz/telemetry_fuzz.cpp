@@ -107,8 +107,8 @@ extern "C" int LLVMFuzzerInitialize(int *, char ***argv)
 {
 	iovad::fuzz::throw_on_failure();
 	static char folder[] = "/tmp/iovad-fuzz-XXXXXX";
-	EXPECT_NE(nullptr, mkdtemp(folder));
-	setenv("RUNTIME_DIRECTORY", folder, 1);
+	if (!std::getenv("RUNTIME_DIRECTORY"))
+		setenv("RUNTIME_DIRECTORY", mkdtemp(folder), 1);
 	unsetenv("IOVAD_TEST_EAL_ARGS");  // nothing here needs huge pages, which lie where ASan's shadow does
 	EXPECT_EQ(0, test_eal_start((*argv)[0], TEST_EAL_TELEMETRY, nullptr));
 	for (const char *which : {"iovad*", "lib.telemetry"})
