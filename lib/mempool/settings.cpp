@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mempool/settings.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
@@ -71,16 +72,17 @@ int read_flag(const char *key, const char *value, void *out)
 	return 0;
 }
 
-struct Row {
-	Reader read;
-	void *out;
-};
-
-// A key alone comes as a null value, which later versions of DPDK do not pass on at all.
-int read_row(const char *key, const char *value, void *row)
+// rte_kvargs is not so strict: of "a=b=c" it makes b=c, and it keeps commas in brackets, for lists.
+bool are_pairs(const char *text)
 {
-	const Row &r = *static_cast<const Row *>(row);
-	return value ? r.read(key, value, r.out) : bad_value(key, "", "given a value");
+	for (;;) {
+		const size_t length = std::strcspn(text, ",");
+		if (std::count(text, text + length, '=') != 1)
+			return false;
+		if (!text[length])
+			return true;
+		text += length + 1;
+	}
 }
 
 }  // namespace
@@ -102,22 +104,22 @@ int Settings::apply(const char *text, const char *where)
 {
 	if (!*text)
 		return 0;
-	rte_kvargs *list = rte_kvargs_parse(text, kKeys);
+	rte_kvargs *list = are_pairs(text) && !std::strpbrk(text, "[]") ? rte_kvargs_parse(text, kKeys) : nullptr;
 	if (!list) {
 		MEMPOOL_LOG(ERR, "%s: '%s' is not key=value[,key=value...] with keys domain, backend, first, last, "
 			    "limit, max_ranges, stats", where, text);
 		return -EINVAL;
 	}
-	struct {
+	const struct {
 		const char *key;
-		Row row;
-	} rows[] = {{"domain", {read_domain, domain}},     {"backend", {read_backend, &backend}},
-		    {"first", {read_number, &first}},      {"last", {read_number, &last}},
-		    {"limit", {read_number, &limit}},      {"max_ranges", {read_number, &max_ranges}},
-		    {"stats", {read_flag, &stats}}};
+		Reader read;
+		void *out;
+	} rows[] = {{"domain", read_domain, domain}, {"backend", read_backend, &backend}, {"first", read_number, &first},
+		    {"last", read_number, &last},    {"limit", read_number, &limit},    {"max_ranges", read_number, &max_ranges},
+		    {"stats", read_flag, &stats}};
 	int error = 0;
-	for (auto &[key, row] : rows) {
-		if (rte_kvargs_process(list, key, read_row, &row) != 0)
+	for (const auto &[key, read, out] : rows) {
+		if (rte_kvargs_process(list, key, read, out) != 0)
 			error = -EINVAL;
 	}
 	rte_kvargs_free(list);

@@ -161,7 +161,8 @@ TEST_F(MempoolDriverTest, RefusesBadSettingsAndLeavesNothing)
 	     {"colour=red", "limit", "limit=", "limit=-1", "limit= -1", "limit=+1", "limit=1k", "limit=0x", "limit=99999999999999999999",
 	      "limit=0", "first=x", "first=0xfff,last=9", "last=0xffffffffffffffff", "max_ranges=0xffffffffff", "max_ranges=all",
 	      "backend=none", "backend=", "backend", "stats=2", "stats=yes", "stats", "domain=", "domain",
-	      "domain=a23456789012345678901234", "=", "limit=1,limit"}) {
+	      "domain=a23456789012345678901234", "=", "limit=1,limit",
+	      "limit=domain=own", "=limit=4", "limit=4,", "domain=[a,b]", "domain=a[b"}) {
 		configure((std::string("backend=soft,") + bad).c_str());
 		rte_errno = 0;
 		EXPECT_FALSE(mbuf_pool("bad")) << bad;
