@@ -55,16 +55,16 @@ public:
 
 private:
 	static constexpr std::uint64_t kHoles = 300000;
-	Contestant contestant_{Space{.max_ranges = 2 * kHoles + 512}};
+	Contestant contestant_{Space{.max_ranges = 2 * kHoles + 2048}};
 	typename Contestant::Token token_{};
 };
 
-// What a driver meets there: it refills a receive ring of 256 buffers of two pages, while pages
+// What a driver meets there: it refills a receive ring of 1024 buffers of two pages, while pages
 // of others come and go near the top.
 template <class Contestant>
 class RefillPastHoles {
 public:
-	static constexpr std::size_t kOperations = 256;
+	static constexpr std::size_t kOperations = 1024;
 
 	void before() {}
 	void work()

@@ -220,7 +220,7 @@ void add_contestant(const char *name, std::size_t max_n)
 		benchmark::RegisterBenchmark((std::string("tails:1e6/") + name).c_str(), body)->Iterations(kTailRounds);
 	}
 	add("past_holes:3e5", name, hard<Contestant, PastHoles>);
-	add("refill_past_holes:256", name, hard<Contestant, RefillPastHoles>);
+	add("refill_past_holes:1024", name, hard<Contestant, RefillPastHoles>);
 	add("full_space:1e6", name, hard<Contestant, FullSpace>);
 	add("aligned_past_misfits:5e4", name, hard<Contestant, AlignedPastMisfits>);
 	add("exact_aligned_holes:1024", name, hard<Contestant, ExactAlignedHoles>);
