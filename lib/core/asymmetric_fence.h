@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A store-load barrier whose cost lies all on the rare side (membarrier(2)): the
 // frequent side needs a compiler barrier only (iovad_hot_enter). After heavy() returned true, every
-// thread in reach has, at some point during the call, executed a full
+// thread in reach, the caller too, has, at some point during the call, executed a full
 // barrier. With the frequent side "store a; compiler barrier; load b" and the rare side
 // "store b; heavy(); load a", not both loads can miss the other's store.
 //

@@ -274,7 +274,7 @@ private:
 	}
 	static CacheView view_of(const LcoreCache &cache);
 
-	// Read by the hot paths, written never.
+	// Read by the hot paths. Written again only where an lcore gets or loses its cache or retire queue.
 	iovad_hot_domain hot_;        // first, see iovad.h
 	uint64_t cached_granules_;    // longest request that goes to caches; 0: none does
 	uint8_t class_offset_[kCachedGranules];  // by granules - 1: see Bin

@@ -190,6 +190,8 @@ void MappingTable::remove(MappingRecord *r)
 	if (indexed)
 		by_va_.clear(va, va + pages, entry(r));
 	r->generation.store(r->generation.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+	// Release pairs with removals().
+	removals_.store(removals_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
 void MappingTable::reveal(MappingRecord *shadowed, PageIndex::Entry goes)

@@ -100,6 +100,9 @@ public:
 		return records_[number(name)].generation.load(std::memory_order_relaxed) == name >> 32;
 	}
 
+	// How many were ever removed. Who sees one counted finds it by no lookup, and its name is nobody's.
+	uint64_t removals() const { return removals_.load(std::memory_order_acquire); }
+
 	SpinLock &lock() { return lock_; }
 
 	// All that follows: with the lock held.
@@ -218,6 +221,7 @@ private:
 	// kBucketShifts[level] bytes, but than those of the level before. And the longer ones.
 	MappingRecord *buckets_[kLevels][kBuckets];
 	MappingRecord *large_;
+	alignas(64) std::atomic<uint64_t> removals_;  // read at each burst of a port: with nothing that maps write
 };
 
 }  // namespace iovad::core

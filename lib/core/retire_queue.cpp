@@ -187,9 +187,13 @@ void RetireQueues::note_peak() { raise(counters.peak_granules, deferred().granul
 
 uint64_t RetireQueues::oldest(uint64_t now)
 {
-	uint64_t oldest = std::min(now, in_work_since_.load(std::memory_order_relaxed));
-	for_each([&](RetireQueue &queue) { oldest = std::min({oldest, queue.oldest(now), queue.helped_since()}); });
-	return oldest;
+	uint64_t oldest = now;
+	// Queues first: what has left one was noted as in work before, which its lock lets us see.
+	for_each([&](RetireQueue &queue) {
+		oldest = std::min(oldest, queue.oldest(now));
+		oldest = std::min(oldest, queue.helped_since());
+	});
+	return std::min(oldest, in_work_since_.load(std::memory_order_relaxed));
 }
 
 uint64_t RetireQueues::age_us(unsigned per_mille) const

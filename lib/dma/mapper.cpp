@@ -97,12 +97,14 @@ Outcome Mapper::end(unsigned lcore, uint64_t iova, MappingTable::Ended ended)
 		feed_table(false);
 		return removal_.remove(lcore, ended.last);
 	}
+	if (!ended.others)
+		return {};
 	// They may be done with it already, lazily.
-	if (ended.others && retirer_.anything_deferred()) {
+	if (retirer_.anything_deferred()) {
 		retirer_.drain(lcore);
 		feed_table(false);
 	}
-	return outcome(removal_.quarantined(iova) ? Status::failed : Status::ok);
+	return outcome(removal_.settled(iova) ? Status::ok : Status::failed);
 }
 
 Outcome Mapper::unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len)
@@ -420,9 +422,9 @@ unsigned Mapper::pass(unsigned lcore)
 Outcome Mapper::drain(unsigned lcore)
 {
 	retirer_.drain(lcore);
-	removal_.retry_all(lcore);
+	const bool all_gone = removal_.retry_all(lcore);
 	feed_table(false);
-	return outcome(removal_.quarantine_empty() ? Status::ok : Status::busy);
+	return outcome(all_gone ? Status::ok : Status::busy);
 }
 
 bool Mapper::make_room(unsigned lcore, uint64_t given_back_before)

@@ -221,20 +221,24 @@ size_t Removal::length_of_row(Records records) const
 
 unsigned Removal::retry_due(unsigned lcore, uint64_t now)
 {
-	return retry(lcore, [this, now] { return quarantine_.take_due(now); });
+	const std::lock_guard guard(retry_mutex_);
+	return retry(lcore, quarantine_.take_due(now));
 }
 
-unsigned Removal::retry_all(unsigned lcore)
+// Asked before others may take it for a try.
+bool Removal::retry_all(unsigned lcore)
 {
-	return retry(lcore, [this] { return quarantine_.take_all(); });
+	const std::lock_guard guard(retry_mutex_);
+	retry(lcore, quarantine_.take_all());
+	return quarantine_.empty();
 }
 
-template <class Take> unsigned Removal::retry(unsigned lcore, Take take)
+// With retry_mutex_ held.
+unsigned Removal::retry(unsigned lcore, MappingRecord *list)
 {
-	std::lock_guard guard(retry_mutex_);
 	unsigned gone = 0;
 	bool stuck = false;
-	for (MappingRecord *list = take(); list;) {
+	while (list) {
 		MappingRecord *record = std::exchange(list, list->next);
 		if (stuck) {
 			quarantine_.put_back(record);

@@ -49,20 +49,21 @@ public:
 	};
 	Removed remove(unsigned lcore, std::span<core::MappingRecord *> records);
 
-	// Tries again what is in quarantine and due, or all of it: also what another thread was just
-	// trying. Returns how many are gone.
+	// Tries again what is in quarantine and due. Returns how many are gone.
 	unsigned retry_due(unsigned lcore, uint64_t now);
-	unsigned retry_all(unsigned lcore);
+	// All of it, also what another thread was just trying. Whether nothing is left there.
+	bool retry_all(unsigned lcore);
 	// How many mappings are gone, and their addresses and records free, by the time it says so.
 	// Acquire pairs with give_back().
 	uint64_t given_back() const { return given_back_.load(std::memory_order_acquire); }
-	bool quarantined(uint64_t iova) { return quarantine_.holds(iova); }
-	// Nor is it being tried again just now: it is gone, and so it stays.
+	// Not in quarantine, nor being tried again just now: it is gone, and so it stays. Waits for who is
+	// trying, so a report, which may come from there, must not ask.
 	bool settled(uint64_t iova)
 	{
 		std::lock_guard guard(retry_mutex_);
 		return !quarantine_.holds(iova);
 	}
+	// It may be empty because what was in it is just being tried again.
 	bool quarantine_empty() const { return quarantine_.empty(); }
 
 private:
@@ -77,7 +78,7 @@ private:
 	void give_back(unsigned lcore, Records gone);
 	void free_addresses(unsigned lcore, Records gone);
 	size_t length_of_row(Records records) const;
-	template <class Take> unsigned retry(unsigned lcore, Take take);
+	unsigned retry(unsigned lcore, core::MappingRecord *list);
 	void quarantine(core::MappingRecord *record);
 
 	core::Domain &domain_;

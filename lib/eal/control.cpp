@@ -42,7 +42,8 @@ struct Statistics {
 Statistics statistics;
 
 std::atomic<uint64_t> interval_us = kMostIntervalUs;
-std::atomic<uint64_t> due_tsc;
+constexpr uint64_t kAtOnce = 0, kInAPass = 1;  // long ago, both
+std::atomic<uint64_t> due_tsc = kAtOnce;
 
 // Adds to the statistics how long it existed.
 class Stopwatch {
@@ -126,10 +127,15 @@ template <class Use> void for_each_there(const DomainsInUse &domains, Use use)
 	});
 }
 
+// Acquire pairs with control_hurry(): this pass serves what it was called for.
+void begin_pass() { due_tsc.exchange(kInAPass, std::memory_order_acquire); }
+
 void schedule(uint64_t begin_tsc, uint64_t us)
 {
 	interval_us.store(us, kRelaxed);
-	due_tsc.store(begin_tsc + us * rte_get_tsc_hz() / 1'000'000, kRelaxed);
+	// Not over kAtOnce: who hurried meanwhile may want what this pass came by before.
+	uint64_t was = kInAPass;
+	due_tsc.compare_exchange_strong(was, begin_tsc + us * rte_get_tsc_hz() / 1'000'000, kRelaxed);
 }
 
 }  // namespace
@@ -145,6 +151,7 @@ unsigned control_pass(Runner runner)
 		statistics.skipped.fetch_add(1, kRelaxed);
 		return 0;
 	}
+	begin_pass();
 	unsigned items = 0;
 	uint64_t interval = kMostIntervalUs;
 	for_each_there(domains, [&](iovad_domain &d) {
@@ -168,7 +175,7 @@ bool control_due() { return rte_get_tsc_cycles() >= due_tsc.load(kRelaxed); }
 
 void control_hurry()
 {
-	due_tsc.store(0, kRelaxed);
+	due_tsc.store(kAtOnce, std::memory_order_release);
 	control_thread_hurry();
 }
 

@@ -96,7 +96,11 @@ int ControlThread::start()
 		return -ENOTSUP;
 	if (runs())
 		return -EALREADY;
-	stopping_ = hurried_ = has_ended_ = false;
+	{
+		// Somebody may hurry the thread that was before.
+		const std::lock_guard wait(mutex_);
+		stopping_ = hurried_ = has_ended_ = false;
+	}
 	if (const int error = create(thread_, enter, this)) {
 		IOVAD_LOG(ERR, "no control thread can be made (errno %d)", error);
 		return -EAGAIN;

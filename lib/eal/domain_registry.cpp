@@ -104,23 +104,16 @@ iovad_domain *find_handle(const char *name)
 	return nullptr;
 }
 
-// Null with rte_errno; the memzone is left alone.
+// This process is in the domain's list. Null with rte_errno; the memzone is left alone.
 iovad_domain *open_handle(const rte_memzone *zone)
 {
 	auto *shared = static_cast<SharedDomain *>(zone->addr);
-	const uint32_t pid = this_process();
-	std::unique_ptr<iovad_domain> d(new (std::nothrow) iovad_domain(zone, shared, pid));
+	std::unique_ptr<iovad_domain> d(new (std::nothrow) iovad_domain(zone, shared, this_process()));
 	if (!d)
 		return fail(ENOMEM);
-	if (!add_process(*shared, pid)) {
-		IOVAD_LOG(ERR, "%s: %u processes are attached already", shared->name,
-			  SharedDomain::kMaxProcesses);
-		return fail(EAGAIN);
-	}
 	d->lcore_callback = rte_lcore_callback_register(zone->name, lcore_comes, lcore_goes, d.get());
 	if (!d->lcore_callback) {
 		IOVAD_LOG(ERR, "%s: no memory for the callback of lcores", shared->name);
-		remove_process(*shared, pid);
 		return fail(ENOMEM);
 	}
 	return d.release();
@@ -333,6 +326,7 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	if (!zone)
 		return nullptr;
 	format_domain(zone, conf, config, bounds);
+	add_process(*static_cast<SharedDomain *>(zone->addr), this_process());
 	iovad_domain *d = open_handle(zone);
 	int error = d ? start_mapping(*d, conf, std::move(open)) : rte_errno;
 	if (error != 0) {
@@ -354,6 +348,64 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	return d;
 }
 
+namespace {
+
+uint64_t magic_of(SharedDomain &domain, std::memory_order order)
+{
+	return std::atomic_ref(domain.magic).load(order);
+}
+
+// Into the list of a domain's processes, which keeps it from being destroyed.
+class Entry {
+public:
+	explicit Entry(const char *name) : name_(name)
+	{
+		// EAL frees no memzone that is in its list, and takes none out during a walk: what is
+		// destroyed meanwhile is there until this process has looked again, and left.
+		rte_memzone_walk([](const rte_memzone *zone, void *self) { static_cast<Entry *>(self)->visit(*zone); }, this);
+	}
+	~Entry() { if (error_ == 0 && !kept_) remove_process(shared(), this_process()); }
+	Entry(const Entry &) = delete;
+	Entry &operator=(const Entry &) = delete;
+
+	int error() const { return error_; }
+	const rte_memzone *zone() const { return zone_; }
+	SharedDomain &shared() const { return *static_cast<SharedDomain *>(zone_->addr); }
+	void keep() { kept_ = true; }
+
+private:
+	void visit(const rte_memzone &zone)
+	{
+		if (std::strcmp(zone.name, name_.text) != 0)
+			return;
+		zone_ = &zone;
+		error_ = enter(shared(), zone.len);
+	}
+	static int enter(SharedDomain &shared, size_t len)
+	{
+		// Acquire pairs with the release in create_domain().
+		const uint64_t magic = magic_of(shared, std::memory_order_acquire);
+		if (magic == 0)  // it is being made, or destroyed
+			return ENOENT;
+		if (magic != SharedDomain::kMagic || len < shared.bytes)
+			return EPROTO;
+		if (!add_process(shared, this_process()))
+			return EAGAIN;
+		// It may be going away since: who destroys it clears the magic, then looks who is attached.
+		if (magic_of(shared, std::memory_order_seq_cst) == SharedDomain::kMagic)
+			return 0;
+		remove_process(shared, this_process());
+		return ENOENT;
+	}
+
+	const ZoneName name_;
+	const rte_memzone *zone_ = nullptr;
+	int error_ = ENOENT;
+	bool kept_ = false;
+};
+
+}  // namespace
+
 iovad_domain *lookup_domain(const char *name)
 {
 	if (!name)
@@ -363,31 +415,22 @@ iovad_domain *lookup_domain(const char *name)
 	std::lock_guard guard(handles_mutex);
 	if (iovad_domain *d = find_handle(name))
 		return d;
-	const rte_memzone *zone = rte_memzone_lookup(ZoneName(name).text);
-	if (!zone)
-		return fail(ENOENT);
-	auto *shared = static_cast<SharedDomain *>(zone->addr);
-	// Acquire pairs with the release in create_domain().
-	const uint64_t magic = std::atomic_ref(shared->magic).load(std::memory_order_acquire);
-	if (magic == 0)  // it is being made, or destroyed
-		return fail(ENOENT);
-	if (magic != SharedDomain::kMagic || zone->len < shared->bytes) {
-		IOVAD_LOG(ERR, "%s: made by another version of iovad", name);
-		return fail(EPROTO);
+	Entry entry(name);
+	switch (entry.error()) {
+	case EPROTO: IOVAD_LOG(ERR, "%s: made by another version of iovad", name); break;
+	case EAGAIN: IOVAD_LOG(ERR, "%s: %u processes are attached already", name, SharedDomain::kMaxProcesses); break;
 	}
-	if (shared->state->config.cached && !core::asymmetric_fence::enable()) {
+	if (entry.error() != 0)
+		return fail(entry.error());
+	if (entry.shared().state->config.cached && !core::asymmetric_fence::enable()) {
 		IOVAD_LOG(ERR, "%s: this process may not call membarrier(2), which the domain's caches need",
 			  name);
 		return fail(EPROTO);
 	}
-	iovad_domain *d = open_handle(zone);
+	iovad_domain *d = open_handle(entry.zone());
 	if (!d)
 		return nullptr;
-	// It may be going away since: who destroys it clears the magic, then looks who is attached.
-	if (std::atomic_ref(shared->magic).load(std::memory_order_seq_cst) != SharedDomain::kMagic) {
-		close_handle(d);
-		return fail(ENOENT);
-	}
+	entry.keep();
 	add_handle(d, DomainsInUse());
 	return d;
 }
@@ -405,7 +448,7 @@ public:
 	void for_good() { domain_ = nullptr; }
 
 private:
-	// Sequentially consistent, with the list of processes: see lookup_domain().
+	// Sequentially consistent, with the list of processes: see Entry.
 	void set(uint64_t magic) { std::atomic_ref(domain_->magic).store(magic, std::memory_order_seq_cst); }
 
 	SharedDomain *domain_;

@@ -11,15 +11,15 @@ namespace iovad::eal {
 void Reach::begin(iovad_domain &d)
 {
 	domain_ = &d;
-	given_back_ = d.mapper->given_back();
+	removals_ = d.mappings->removals();
 	last_ = Span();
 	for (Span &span : spans_)
 		span = Span();
 }
 
-void Reach::forget_unmapped(uint64_t given_back)
+void Reach::forget_removed(uint64_t removals)
 {
-	given_back_ = given_back;
+	removals_ = removals;
 	const auto check = [this](Span &span) {
 		if (span.name != 0 && !domain_->mappings->is_mapped(span.name))
 			span = Span();

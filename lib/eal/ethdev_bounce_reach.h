@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whether a device can read a segment where its mbuf says it is. A few pieces of memory that were
 // found to be within reach are remembered, so that packets of the usual pools cost some compares. What is
-// remembered of a mapping is forgotten when that mapping has gone, whatever else the domain maps and
-// unmaps. One thread at a time.
+// remembered of a mapping is forgotten when lookups do not find that mapping any more, whatever else the
+// domain maps and unmaps. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,10 @@ public:
 	// Before each burst.
 	void begin_burst()
 	{
-		// Who sees that mappings are gone sees that they are no longer in the table.
-		const uint64_t now = domain_->mapper->given_back();
-		if (now != given_back_) [[unlikely]]
-			forget_unmapped(now);
+		// Also those that could not be unmapped: whose memory they lead to nobody knows.
+		const uint64_t now = domain_->mappings->removals();
+		if (now != removals_) [[unlikely]]
+			forget_removed(now);
 	}
 	bool holds(const rte_mbuf &packet)
 	{
@@ -59,12 +59,12 @@ private:
 	bool find(const rte_mbuf &segment);
 	bool look_up(const rte_mbuf &segment, Span &out) const;
 	bool mapped_by_eal(const rte_mbuf &segment, Span &out) const;
-	void forget_unmapped(uint64_t given_back);
+	void forget_removed(uint64_t removals);
 
 	static constexpr unsigned kSpans = 4;
 
 	iovad_domain *domain_ = nullptr;
-	uint64_t given_back_ = 0;  // mappings, by the domain's count, when the spans were known to be there
+	uint64_t removals_ = 0;  // of mappings, when the spans were known to be mapped
 	Span last_;
 	Span spans_[kSpans];
 	unsigned next_ = 0;  // to be replaced

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Lazy and strict unmaps beside each other, in domains of either policy; with what is shared;
 // and drain().
+#include <future>
+#include <utility>
+
 #include "lazy_fixture.h"
 
 namespace iovad::dma {
@@ -102,6 +105,58 @@ TEST(LazyPolicies, AStrictUnmapWaitsForWhoeverEndsTheOtherUse)
 			rig.expect_nothing_left();
 		}
 	}
+}
+
+// It fails, and somebody is trying it again before the unmap returns.
+TEST(LazyPolicies, AStrictUnmapWaitsForWhoeverTriesTheOtherUseAgain)
+{
+	Rig rig({.policy = Policy::strict});
+	std::promise<void> first_tried, retrier_comes, go_on;
+	rig.mapper.set_report([&](Trouble trouble, uint64_t, uint64_t, const Outcome &) {
+		if (trouble == Trouble::still_quarantined) {
+			// Nobody else tries anything meanwhile.
+			first_tried.set_value();
+			go_on.get_future().wait();
+		} else if (trouble == Trouble::unmap_failed) {
+			rig.faulty.hold(Call::unmap, 1);
+			go_on.set_value();
+			EXPECT_TRUE(rig.faulty.wait_held());
+		}
+	});
+	rig.mapper.set_watch([&, first = true](unsigned, unsigned, uint64_t) mutable {
+		if (std::exchange(first, false))
+			retrier_comes.set_value();
+	});
+	rig.mapper.serve(kForEver);
+	const uint64_t stuck = rig.mapped(kMemory + k1G, k4K), deferred = rig.mapped(kMemory + 2 * k1G, k4K);
+	const uint64_t iova = rig.mapped(kMemory, k4K);
+	EXPECT_EQ(iova, rig.mapped(kMemory, k4K));
+	rig.faulty.fail(Call::unmap, 1, kBroken, Quarantine::kTriesReported);
+	EXPECT_EQ(Status::failed, rig.unmap(stuck, k4K));
+	for (unsigned tries = 2; tries < Quarantine::kTriesReported; ++tries)
+		EXPECT_EQ(Status::busy, rig.mapper.drain(0).status);
+	std::thread first([&] { rig.mapper.drain(1); });
+	first_tried.get_future().wait();
+	EXPECT_TRUE(rig.mapper.unmap_lazy(2, deferred, k4K).ok());
+	std::thread retrier([&] { rig.mapper.drain(2); });
+	retrier_comes.get_future().wait();
+	EXPECT_TRUE(rig.mapper.unmap_lazy(3, iova, k4K).ok());
+	rig.faulty.fail(Call::unmap, 1, kBroken);
+	std::atomic<bool> released = false;
+	std::thread strict([&] {
+		EXPECT_EQ(Status::ok, rig.mapper.unmap(4, iova, k4K).status);
+		EXPECT_TRUE(released);
+		EXPECT_TRUE(rig.faults(iova));
+	});
+	ASSERT_TRUE(rig.faulty.wait_held());
+	std::this_thread::yield();
+	released = true;
+	rig.faulty.release();
+	first.join();
+	retrier.join();
+	strict.join();
+	EXPECT_EQ(Status::ok, rig.mapper.drain(0).status);
+	rig.expect_empty();
 }
 
 // ---- regions ----

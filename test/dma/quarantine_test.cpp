@@ -2,6 +2,8 @@
 // When what could not be unmapped is tried again. Time is the test's.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "core/clock.h"
@@ -149,6 +151,30 @@ TEST(QuarantineRetries, DrainWaitsForWhatAPassIsJustTrying)
 	rig.faulty.release();
 	retrier.join();
 	drainer.join();
+	EXPECT_EQ(Status::ok, rig.mapper.drain(0).status);
+	rig.expect_empty();
+}
+
+// Between a try that failed and the answer another takes it, for the next try.
+TEST(QuarantineRetries, NoneOfManyDrainsSaysThatItIsGone)
+{
+	Rig rig;
+	const uint64_t iova = rig.mapped(kMemory, k4K);
+	rig.faulty.fail(Call::unmap, 1, kBroken, FaultyBackend::kForever);
+	EXPECT_EQ(Status::failed, rig.unmap(iova, k4K));
+	std::atomic<unsigned> wrong = 0;
+	const auto drain = [&](unsigned lcore) {
+		for (unsigned i = 0; i < 100'000; ++i)
+			wrong += rig.mapper.drain(lcore).status != Status::busy;
+	};
+	std::vector<std::thread> others;
+	for (unsigned lcore = 1; lcore < 4; ++lcore)
+		others.emplace_back(drain, lcore);
+	drain(0);
+	for (std::thread &t : others)
+		t.join();
+	EXPECT_EQ(0u, wrong);
+	rig.faulty.heal();
 	EXPECT_EQ(Status::ok, rig.mapper.drain(0).status);
 	rig.expect_empty();
 }

@@ -90,6 +90,29 @@ TEST(Control, OneWorksAtATime)
 	EXPECT_EQ(kCalls * Crew::kActors, after.passes - before.passes + after.skipped - before.skipped);
 }
 
+// What it was called for may be where the pass has been.
+TEST(Control, AHurryDuringAPassOutlastsIt)
+{
+	iovad_domain_conf conf = soft_conf();
+	conf.lazy_max_bytes = 2 * kPage;
+	const TestDomain d(conf);
+	bool hurried = false;
+	static_cast<iovad_domain *>(d)->mapper->set_watch([&](unsigned, unsigned, uint64_t) {
+		eal::control_hurry();
+		hurried = true;
+	});
+	iovad_control_poll();  // so that it is deferred
+	for (unsigned page = 0; page < 2; ++page) {
+		rte_iova_t iova;
+		ASSERT_EQ(0, iovad_map(d, va(2 * page * kPage), kPage, kNoLimit, IOVAD_BIDIRECTIONAL, &iova));
+		ASSERT_EQ(0, iovad_unmap_lazy(d, iova, kPage));
+	}
+	EXPECT_FALSE(hurried);
+	iovad_control_poll();
+	EXPECT_TRUE(hurried);
+	EXPECT_TRUE(eal::control_due());
+}
+
 TEST(Control, DomainsComeAndGoBesidePasses)
 {
 	ASSERT_EQ(0, iovad_control_thread_start());

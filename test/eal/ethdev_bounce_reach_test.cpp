@@ -7,6 +7,8 @@
 #include <rte_memory.h>
 
 #include "bounce_packets.h"
+#include "dma/soft/requester.h"
+#include "dma/soft/soft_iommu.h"
 #include "eal/ethdev_bounce_reach.h"
 #include "eal/mapping.h"
 #include "iovad/iovad_control.h"
@@ -100,6 +102,21 @@ TEST_F(ReachTest, BuffersAndRegions)
 	iova = add(1, IOVAD_FROM_DEVICE);
 	EXPECT_FALSE(holds(pages.page(1), iova));
 	remove(1);
+}
+
+// Its owner may do with the memory what it likes, whether or not devices still reach it.
+TEST_F(ReachTest, WhatCouldNotBeUnmapped)
+{
+	rte_iova_t iova;
+	ASSERT_EQ(0, iovad_map(domain, pages.page(0), kPage, kNoLimit, IOVAD_TO_DEVICE, &iova));
+	EXPECT_TRUE(holds(pages.page(0), iova));
+	{
+		dma::Requester requester(dynamic_cast<dma::SoftIommu &>(d->mapper->backend()));
+		const dma::Requester::Burst burst(requester);
+		EXPECT_EQ(-EIO, iovad_unmap(domain, iova, kPage));
+	}
+	EXPECT_FALSE(holds(pages.page(0), iova));
+	EXPECT_EQ(0, iovad_flush(domain));
 }
 
 // Heaps in EAL's container: EAL removes the translation, and the domain unmaps nothing.

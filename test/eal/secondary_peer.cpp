@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,6 +45,10 @@ public:
 		if (verb == "mbufs" || verb == "hold" || verb == "send") {
 			words >> name >> a;
 			return std::to_string(with_mbufs(verb, name, a));
+		}
+		if (verb == "visit") {
+			words >> name >> a;
+			return std::to_string(visit(name, a));
 		}
 		words >> a >> b;
 		if (verb == "alloc") {
@@ -93,6 +98,22 @@ private:
 		rte_errno = 0;
 		d_ = iovad_domain_lookup(name.c_str());
 		return d_ ? 0 : -rte_errno;
+	}
+	static int visit(const std::string &name, uint64_t times)
+	{
+		while (times > 0) {
+			iovad_domain *const d = iovad_domain_lookup(name.c_str());
+			if (!d && rte_errno == ENOENT) {
+				sched_yield();
+				continue;
+			}
+			if (!d)
+				return -rte_errno;
+			if (const int rc = iovad_domain_destroy(d))
+				return rc;
+			--times;
+		}
+		return 0;
 	}
 	int create(const std::string &name)
 	{

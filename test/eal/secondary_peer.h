@@ -3,11 +3,13 @@
 //
 //   lookup NAME       create NAME       alloc LEN LIMIT   free IOVA LEN
 //   fill LEN COUNT    detach            verify            refresh
+//   visit NAME COUNT
 //   map VA LEN        unmap IOVA LEN    region VA LEN     unregion VA LEN
 //   va2iova VA LEN    iova2va IOVA LEN  flush
 //   control_thread    control_service   control_poll
 //   mbufs POOL COUNT  hold POOL COUNT   send POOL COUNT
 //
+// visit attaches, when there is such a domain, and detaches, so many times.
 // The last three take mbufs out of a pool, check their addresses, and give them back, keep
 // them, or send them through port 0 as frames of write_test_frame().
 // The answer is a line too: 0 or a negative errno, and where there is one the address.

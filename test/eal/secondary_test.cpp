@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Two processes and one domain. Needs memory that processes can share: huge pages, named
 // in IOVAD_TEST_EAL_ARGS.
+#include <atomic>
 #include <cstdlib>
+#include <thread>
 
 #include <rte_errno.h>
 
+#include "captured_log.h"
 #include "eal_setup.h"
 #include "iovad/iovad_dma.h"
 #include "secondary_peer.h"
@@ -118,6 +121,31 @@ TEST_F(Secondary, KeepsTheDomainFromBeingDestroyedUntilItDetaches)
 	EXPECT_EQ(0, peer->ask("detach"));
 	EXPECT_EQ(0, peer->ask(std::string("lookup ") + domain_->name())) << "attached again";
 	EXPECT_EQ(0, peer->ask("detach"));
+}
+
+// What it writes, when it enters itself, must not be another's by then.
+TEST_F(Secondary, AttachesBesideADomainThatComesAndGoes)
+{
+	const auto peer = start();
+	const Log refusals;
+	iovad_domain_conf conf = conf_of_pages(kPages);
+	conf.name = "comes-and-goes";
+	std::atomic<bool> done = false;
+	std::thread visitor([&] {
+		EXPECT_EQ(0, peer->ask("visit comes-and-goes 200"));
+		done = true;
+	});
+	while (!done) {
+		iovad_domain *const d = iovad_domain_create(&conf);
+		EXPECT_NE(nullptr, d) << rte_errno;
+		if (!d)
+			break;
+		while (const int rc = iovad_domain_destroy(d)) {
+			EXPECT_EQ(-EBUSY, rc);
+			std::this_thread::yield();
+		}
+	}
+	visitor.join();
 }
 
 TEST_F(Secondary, GivesItsCachesBackWhenItDetaches)

@@ -219,5 +219,41 @@ TEST(RetireQueueThreads, SeveralTakersShareAndOwnersComeAndGo)
 		ASSERT_EQ(1, n);
 }
 
+// Wherever it is on its way from the queue to who works on it.
+TEST(RetireQueuesThreads, TheOldestIsSeenWhileItIsTaken)
+{
+	constexpr unsigned kRounds = 20'000, kQueues = 64;
+	OwnedQueues owned(kQueues, 100);
+	for (unsigned i = 1; i < kQueues; ++i)
+		owned.queues.claim();
+	RetireQueue &q = *owned.queues.claim();  // the last to be looked at
+	std::atomic<unsigned> put = 0, asking = 0, asked = 0;
+	const auto wait_for = [](const std::atomic<unsigned> &count, unsigned n) {
+		while (count < n)
+			std::this_thread::yield();
+	};
+	std::thread taker([&] {
+		for (unsigned round = 1; round <= kRounds; ++round) {
+			EXPECT_TRUE(owned.put(q, round));
+			put = round;
+			wait_for(asking, round);
+			owned.queues.set_in_work_since(1);
+			owned.take(q);
+			wait_for(asked, round);
+			owned.queues.done(1, 1, 1, 2);
+			owned.queues.set_in_work_since(UINT64_MAX);
+		}
+	});
+	unsigned missed = 0;
+	for (unsigned round = 1; round <= kRounds; ++round) {
+		wait_for(put, round);
+		asking = round;
+		missed += owned.queues.oldest(UINT64_MAX) == UINT64_MAX;
+		asked = round;
+	}
+	taker.join();
+	EXPECT_EQ(0u, missed);
+}
+
 }  // namespace
 }  // namespace iovad::core

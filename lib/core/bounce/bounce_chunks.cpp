@@ -174,7 +174,8 @@ BounceStats BounceSlots::stats() const
 {
 	BounceStats s = {};
 	uint64_t unmapped = 0;
-	// First what went, then what came: the difference is never below 0.
+	// First what went, then what came, so that the differences are hardly ever below 0: others count on
+	// meanwhile, and what one lcore maps another may unmap.
 	for (unsigned i = 0; i <= kMaxLcores; ++i) {
 		const BounceCounters &c = counters_[i];
 		const uint64_t plain = load_relaxed(c.plain_unmaps);
@@ -189,6 +190,7 @@ BounceStats BounceSlots::stats() const
 		s.copied_in_bytes += load_relaxed(c.copied_in);
 		s.copied_out_bytes += load_relaxed(c.copied_out);
 	}
+	s.unmaps = std::min(s.unmaps, s.maps);
 	s.used_bytes -= std::min(s.used_bytes, unmapped);
 	s.misses = state_->misses.load(std::memory_order_relaxed);
 	s.refused = state_->refused.load(std::memory_order_relaxed);

@@ -3,11 +3,11 @@
 // only as good as the mapping, so a device must not use one after its unmap() has returned.
 // Hardware drains what is under way when it invalidates; here
 // the device brackets what it does by a Burst, and unmap() waits until every burst that
-// may have seen the mapping is over. One atomic operation per burst, however many
+// may have seen the mapping is over. Two atomic operations per burst, however many
 // packets are in it.
 //
 // A requester counts its turns: odd, it is inside a burst. The drain reads the count by an
-// atomic read-modify-write, and so does the beginning of a burst. Of two such operations
+// atomic read-modify-write, and so do the beginning and the end of a burst. Of such operations
 // on one variable the later sees what came before the earlier: either the burst sees that
 // the entries are gone, or the drain sees the burst, and waits for the count to move on.
 // It waits for no burst that begins later, so that a busy device does not hold it up.
@@ -50,11 +50,9 @@ private:
 	// Acquire pairs with the release in turn(): what that drain removed is not seen.
 	void enter() { turns_.fetch_add(1, std::memory_order_acq_rel); }
 	// Release pairs with the acquire in turn() and ended(): what the burst did to memory
-	// was before what happens to that memory next.
-	void leave()
-	{
-		turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-	}
+	// was before what happens to that memory next. Read-modify-write, since a store would hide
+	// from the next enter() the release of a turn() during this burst.
+	void leave() { turns_.fetch_add(1, std::memory_order_release); }
 	uint64_t turn() { return turns_.fetch_add(0, std::memory_order_acq_rel); }
 	bool ended(uint64_t turn) const { return turns_.load(std::memory_order_acquire) != turn; }
 
