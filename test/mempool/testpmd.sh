@@ -200,7 +200,7 @@ check "a folder of plugins serves too" testpmd limit=$LIMIT quit -d "$(dirname "
 
 check "an unknown key fails the pool, and is named" refused colour=red "colour=red.* is not key=value"
 check "a bad value too" refused limit=4G 'limit=4G: must be a number'
-check "a key without a value too" refused stats 'stats=: must be given a value'
+check "a key without a value too" refused stats "stats' is not key=value"
 check "a limit below the window too" refused limit=0xfff 'at or below 0xfff: .*first, last and limit'
 check "a window that is too small too" refused first=0x10000,last=0x1ffff 'first, last and limit'
 check "VFIO without a container too" refused backend=vfio 'EAL has no VFIO container'
