@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Stands in for the library where iovad-perf's own checks are on trial: an allocator that does what
-// it should until IOVAD_TEST_FAULT tells it otherwise. A check that never fires proves nothing.
+// it should until IOVAD_TEST_FAULT tells it otherwise, at each IOVAD_TEST_EVERY-th call. A check that
+// never fires proves nothing.
 
 // What the headers inline is compiled here, for builds that do not inline it.
 #define IOVAD_INLINE
@@ -100,6 +101,8 @@ iovad_domain *iovad_domain_create(const iovad_domain_conf *conf)
 	for (iovad_hot_lcore &lcore : d->hot.lcore)
 		lcore.retired = &d->closed;
 	d->fault = fault == nullptr ? "" : fault;
+	if (const char *every = getenv("IOVAD_TEST_EVERY"))
+		d->every = strtoull(every, nullptr, 10);
 	return d;
 }
 
