@@ -99,19 +99,17 @@ private:
 		d_ = iovad_domain_lookup(name.c_str());
 		return d_ ? 0 : -rte_errno;
 	}
-	static int visit(const std::string &name, uint64_t times)
+	// So many tries to attach to what is there at times.
+	static int visit(const std::string &name, uint64_t tries)
 	{
-		while (times > 0) {
+		for (; tries > 0; --tries) {
 			iovad_domain *const d = iovad_domain_lookup(name.c_str());
-			if (!d && rte_errno == ENOENT) {
+			if (!d && rte_errno == ENOENT)
 				sched_yield();
-				continue;
-			}
-			if (!d)
+			else if (!d)
 				return -rte_errno;
-			if (const int rc = iovad_domain_destroy(d))
+			else if (const int rc = iovad_domain_destroy(d))
 				return rc;
-			--times;
 		}
 		return 0;
 	}

@@ -132,7 +132,7 @@ TEST_F(Secondary, AttachesBesideADomainThatComesAndGoes)
 	conf.name = "comes-and-goes";
 	std::atomic<bool> done = false;
 	std::thread visitor([&] {
-		EXPECT_EQ(0, peer->ask("visit comes-and-goes 200"));
+		EXPECT_EQ(0, peer->ask("visit comes-and-goes 20000"));
 		done = true;
 	});
 	while (!done) {
