@@ -83,7 +83,7 @@ def rows(figures):
             continue
         median = statistics.median(samples)
         verdict = "" if median <= goal else f"missed by {median / goal - 1:.0%}"
-        yield f"| {what} | {number(goal)} {unit} | {number(median)} [{number(min(samples))}-{number(max(samples))}] | {verdict} |"
+        yield f"| {what} | {number(goal)} {unit}".rstrip() + f" | {number(median)} [{number(min(samples))}-{number(max(samples))}] | {verdict} |"
 
 
 def main(paths):

@@ -4,14 +4,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cinttypes>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <new>
-
-#include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_eal.h>
@@ -23,6 +20,7 @@
 #include "eal/control.h"
 #include "eal/domain_backend.h"
 #include "eal/domain_conf.h"
+#include "eal/domain_processes.h"
 #include "eal/idle_cpus.h"
 #include "eal/log.h"
 #include "eal/mapping.h"
@@ -35,47 +33,6 @@ namespace {
 
 std::mutex handles_mutex;
 iovad_domain *handles;  // of this process; changed with DomainsInUse, too
-
-struct ZoneName {
-	char text[RTE_MEMZONE_NAMESIZE];
-
-	explicit ZoneName(const char *name) { std::snprintf(text, sizeof text, "iovad_%s", name); }
-};
-
-uint32_t this_process() { return static_cast<uint32_t>(getpid()); }
-
-bool alive(uint32_t pid) { return kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH; }
-
-bool add_process(SharedDomain &shared, uint32_t pid)
-{
-	core::LockGuard guard(shared.processes_lock);
-	for (uint32_t &slot : shared.processes) {
-		if (slot == 0 || !alive(slot)) {
-			slot = pid;
-			return true;
-		}
-	}
-	return false;
-}
-
-void remove_process(SharedDomain &shared, uint32_t pid)
-{
-	core::LockGuard guard(shared.processes_lock);
-	for (uint32_t &slot : shared.processes) {
-		if (slot == pid)
-			slot = 0;
-	}
-}
-
-uint32_t other_process(SharedDomain &shared, uint32_t pid)
-{
-	core::LockGuard guard(shared.processes_lock);
-	for (const uint32_t slot : shared.processes) {
-		if (slot != 0 && slot != pid && alive(slot))
-			return slot;
-	}
-	return 0;
-}
 
 // An lcore that goes away, an EAL thread at the end or a registered one that
 // unregisters, gives back what its cache held.
@@ -348,64 +305,6 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	return d;
 }
 
-namespace {
-
-uint64_t magic_of(SharedDomain &domain, std::memory_order order)
-{
-	return std::atomic_ref(domain.magic).load(order);
-}
-
-// Into the list of a domain's processes, which keeps it from being destroyed.
-class Entry {
-public:
-	explicit Entry(const char *name) : name_(name)
-	{
-		// EAL frees no memzone that is in its list, and takes none out during a walk: what is
-		// destroyed meanwhile is there until this process has looked again, and left.
-		rte_memzone_walk([](const rte_memzone *zone, void *self) { static_cast<Entry *>(self)->visit(*zone); }, this);
-	}
-	~Entry() { if (error_ == 0 && !kept_) remove_process(shared(), this_process()); }
-	Entry(const Entry &) = delete;
-	Entry &operator=(const Entry &) = delete;
-
-	int error() const { return error_; }
-	const rte_memzone *zone() const { return zone_; }
-	SharedDomain &shared() const { return *static_cast<SharedDomain *>(zone_->addr); }
-	void keep() { kept_ = true; }
-
-private:
-	void visit(const rte_memzone &zone)
-	{
-		if (std::strcmp(zone.name, name_.text) != 0)
-			return;
-		zone_ = &zone;
-		error_ = enter(shared(), zone.len);
-	}
-	static int enter(SharedDomain &shared, size_t len)
-	{
-		// Acquire pairs with the release in create_domain().
-		const uint64_t magic = magic_of(shared, std::memory_order_acquire);
-		if (magic == 0)  // it is being made, or destroyed
-			return ENOENT;
-		if (magic != SharedDomain::kMagic || len < shared.bytes)
-			return EPROTO;
-		if (!add_process(shared, this_process()))
-			return EAGAIN;
-		// It may be going away since: who destroys it clears the magic, then looks who is attached.
-		if (magic_of(shared, std::memory_order_seq_cst) == SharedDomain::kMagic)
-			return 0;
-		remove_process(shared, this_process());
-		return ENOENT;
-	}
-
-	const ZoneName name_;
-	const rte_memzone *zone_ = nullptr;
-	int error_ = ENOENT;
-	bool kept_ = false;
-};
-
-}  // namespace
-
 iovad_domain *lookup_domain(const char *name)
 {
 	if (!name)
@@ -415,46 +314,25 @@ iovad_domain *lookup_domain(const char *name)
 	std::lock_guard guard(handles_mutex);
 	if (iovad_domain *d = find_handle(name))
 		return d;
-	Entry entry(name);
-	switch (entry.error()) {
+	Attachment attachment(name);
+	switch (attachment.error()) {
 	case EPROTO: IOVAD_LOG(ERR, "%s: made by another version of iovad", name); break;
 	case EAGAIN: IOVAD_LOG(ERR, "%s: %u processes are attached already", name, SharedDomain::kMaxProcesses); break;
 	}
-	if (entry.error() != 0)
-		return fail(entry.error());
-	if (entry.shared().state->config.cached && !core::asymmetric_fence::enable()) {
+	if (attachment.error() != 0)
+		return fail(attachment.error());
+	if (attachment.shared().state->config.cached && !core::asymmetric_fence::enable()) {
 		IOVAD_LOG(ERR, "%s: this process may not call membarrier(2), which the domain's caches need",
 			  name);
 		return fail(EPROTO);
 	}
-	iovad_domain *d = open_handle(entry.zone());
+	iovad_domain *d = open_handle(attachment.zone());
 	if (!d)
 		return nullptr;
-	entry.keep();
+	attachment.keep();
 	add_handle(d, DomainsInUse());
 	return d;
 }
-
-namespace {
-
-// Nobody can attach meanwhile; afterwards again, unless it is destroyed.
-class Withdrawn {
-public:
-	explicit Withdrawn(SharedDomain &domain) : domain_(&domain) { set(0); }
-	~Withdrawn() { if (domain_) set(SharedDomain::kMagic); }
-	Withdrawn(const Withdrawn &) = delete;
-	Withdrawn &operator=(const Withdrawn &) = delete;
-
-	void for_good() { domain_ = nullptr; }
-
-private:
-	// Sequentially consistent, with the list of processes: see Entry.
-	void set(uint64_t magic) { std::atomic_ref(domain_->magic).store(magic, std::memory_order_seq_cst); }
-
-	SharedDomain *domain_;
-};
-
-}  // namespace
 
 int destroy_domain(iovad_domain *d)
 {

@@ -111,7 +111,7 @@ TEST(LazyPolicies, AStrictUnmapWaitsForWhoeverEndsTheOtherUse)
 TEST(LazyPolicies, AStrictUnmapWaitsForWhoeverTriesTheOtherUseAgain)
 {
 	Rig rig({.policy = Policy::strict});
-	std::promise<void> first_tried, retrier_comes, go_on;
+	std::promise<void> first_tried, retrier_comes, go_on, tried_again;
 	rig.mapper.set_report([&](Trouble trouble, uint64_t, uint64_t, const Outcome &) {
 		if (trouble == Trouble::still_quarantined) {
 			// Nobody else tries anything meanwhile.
@@ -121,6 +121,7 @@ TEST(LazyPolicies, AStrictUnmapWaitsForWhoeverTriesTheOtherUseAgain)
 			rig.faulty.hold(Call::unmap, 1);
 			go_on.set_value();
 			EXPECT_TRUE(rig.faulty.wait_held());
+			tried_again.set_value();
 		}
 	});
 	rig.mapper.set_watch([&, first = true](unsigned, unsigned, uint64_t) mutable {
@@ -148,7 +149,7 @@ TEST(LazyPolicies, AStrictUnmapWaitsForWhoeverTriesTheOtherUseAgain)
 		EXPECT_TRUE(released);
 		EXPECT_TRUE(rig.faults(iova));
 	});
-	ASSERT_TRUE(rig.faulty.wait_held());
+	tried_again.get_future().wait();
 	std::this_thread::yield();
 	released = true;
 	rig.faulty.release();

@@ -207,4 +207,9 @@ protected:
 	RingPort port;
 };
 
+class SendBounced : public BouncePackets {
+protected:
+	void SetUp() override { enable(); }
+};
+
 }  // namespace iovad::test

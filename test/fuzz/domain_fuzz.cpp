@@ -42,12 +42,7 @@ public:
 
 	void run()
 	{
-		for (unsigned step = 1; !in_.ended(); ++step) {
-			this->step(static_cast<Op>(in_.below(kOps)));
-			if (step % 32 == 0)
-				check();
-		}
-		check();
+		fuzz::run_steps(in_, kOps, 32, [this](uint64_t op) { step(static_cast<Op>(op)); }, [this] { check(); });
 		while (!blocks_.empty())
 			free(1, 0);
 		while (!exact_.empty())

@@ -43,6 +43,18 @@ private:
 	const uint8_t *at_, *end_;
 };
 
+// One of so many operations each step, until the input has ended. Checked every so many, and then.
+template <class Step, class Check>
+void run_steps(Input &in, unsigned ops, unsigned checked_every, Step step, Check check)
+{
+	for (unsigned n = 1; !in.ended(); ++n) {
+		step(in.below(ops));
+		if (n % checked_every == 0)
+			check();
+	}
+	check();
+}
+
 inline std::string_view text_of(const uint8_t *data, size_t size)
 {
 	return {reinterpret_cast<const char *>(data), size};

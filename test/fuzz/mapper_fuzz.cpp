@@ -28,12 +28,7 @@ public:
 
 	void run()
 	{
-		for (unsigned step = 1; !in_.ended(); ++step) {
-			this->step(static_cast<Op>(in_.below(kOps)));
-			if (step % 16 == 0)
-				check();
-		}
-		check();
+		fuzz::run_steps(in_, kOps, 16, [this](uint64_t op) { step(static_cast<Op>(op)); }, [this] { check(); });
 		rig_.faulty.heal();
 		rig_.starve(0);
 		while (!claims_.empty())

@@ -29,12 +29,7 @@ public:
 
 	void run()
 	{
-		for (unsigned step = 1; !in_.ended(); ++step) {
-			this->step(static_cast<Op>(in_.below(kOps)));
-			if (step % 16 == 0)
-				check();
-		}
-		check();
+		fuzz::run_steps(in_, kOps, 16, [this](uint64_t op) { step(static_cast<Op>(op)); }, [this] { check(); });
 		while (!held_.empty())
 			free(0);
 		check();

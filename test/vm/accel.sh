@@ -7,8 +7,8 @@
 VM_ACCEL_SECONDS=12 # KVM needs two for the same
 VM_ACCEL=           # set by vm_find_accel: kvm or tcg
 
-# One thread translates for all CPUs, at no loss of speed here: with one for each, QEMU before 8.1
-# goes on running code that another CPU has replaced meanwhile. The kernel does that when a trace
+# One thread translates for all CPUs, at no loss of speed here: with one for each, QEMU 7.2 may go
+# on running code that another CPU has replaced meanwhile. The kernel does that when a trace
 # event is switched on (to the scheduler, too), and now and then the CPU met the breakpoint of
 # before for ever.
 vm_accel_arguments() {
