@@ -4,6 +4,9 @@
 
 instructions.py [--update] COMPILER PROGRAM...
 
+PROGRAM is made of count.c, and run under callgrind, or of step.c, and steps through what callgrind
+cannot run.
+
 A path may deviate by 5 %, to either side: a gain is to be kept. --update writes what was
 measured into the file:
 
@@ -19,6 +22,7 @@ import tempfile
 EXPECTED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "expected.txt")
 TOLERANCE = 0.05
 SKIPPED = 77
+VECTORS = ("_avx512", "_avx2")  # which not every CPU has
 
 
 def skip(why):
@@ -64,22 +68,40 @@ def inclusive_costs(path):
     return costs
 
 
-def measure(program):
-    """Instructions per operation by path, in the order in which the program has them."""
+def environment():
     # As everywhere: nothing is resolved when it is called first, no huge pages, and that memcpy()
     # of the C library's that every CPU has.
     env = dict(os.environ, LD_BIND_NOW="1",
                GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX512VL,-ERMS,-SSSE3")
     env.pop("IOVAD_TEST_EAL_ARGS", None)
+    return env
+
+
+def run(command):
+    """What it printed."""
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def measure_stepped(program):
+    steps = re.findall(r"^(\w+) (\d+) (\d+) \d+$", run([program, "_avx512"]), re.MULTILINE)
+    return {name: int(instructions) / int(n) for name, n, instructions in steps}
+
+
+def measure(program):
+    """Instructions per operation by path, in the order in which the program has them."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "callgrind.out")
-        run = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", program],
-                             env=env, capture_output=True, text=True)
-        if run.returncode != 0:
-            sys.exit(f"{program} ended with {run.returncode}:\n{run.stdout}{run.stderr}")
+        printed = run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", program])
         costs = inclusive_costs(out)
-    operations = dict(re.findall(r"^(\w+) (\d+)$", run.stdout, re.MULTILINE))  # EAL may say something, too
+    operations = dict(re.findall(r"^(\w+) (\d+)$", printed, re.MULTILINE))  # EAL may say something, too
     return {name: costs[name] / int(n) for name, n in operations.items()}
+
+
+def is_stepped(program):
+    return os.path.basename(program).startswith("step_")
 
 
 def compare(figures, expected):
@@ -90,7 +112,7 @@ def compare(figures, expected):
         if measured is None:
             # Where this CPU lacks the instructions.
             verdict = "not measured here"
-            good = good and name.endswith("_avx2")
+            good = good and name.endswith(VECTORS)
         elif wanted is None:
             verdict, good = f"{measured:9.1f}  not in expected.txt", False
         else:
@@ -112,11 +134,11 @@ def main(arguments):
         skip(f"built by {compiler}; the figures in expected.txt are of {known}")
     figures = {}
     for program in programs:
-        figures.update(measure(program))
+        figures.update((measure_stepped if is_stepped(program) else measure)(program))
     good = compare(figures, expected)
     if update:
         # What this CPU cannot measure stays.
-        kept = {name: figure for name, figure in expected.items() if name.endswith("_avx2") and name not in figures}
+        kept = {name: figure for name, figure in expected.items() if name.endswith(VECTORS) and name not in figures}
         write_expected(compiler, {**figures, **kept})
         print(f"written to {EXPECTED}")
     elif not good:
