@@ -66,7 +66,6 @@ template <class T> int compare_exchange(T *address, T *expected, T desired, int 
 
 }  // namespace
 
-// NOLINTBEGIN: their names are given.
 #pragma GCC diagnostic ignored "-Wmissing-declarations"
 extern "C" {
 
@@ -152,4 +151,3 @@ ATOMIC(32)
 ATOMIC(64)
 
 }  // extern "C"
-// NOLINTEND

@@ -11,6 +11,10 @@
 //
 // Waiting. A load in a loop that found nothing new waits for a store; a thread that yields waits until anything
 // changes. When all wait, they are let go on: their patience may be bounded. If it is not, that is a failure.
+//
+// Plain accesses are no points where threads are stopped: they must not race (memory.h), and what does not race is
+// the same whoever comes first. Words that only one thread uses, or nobody writes, are none either; which those are is
+// learned, and all is begun again when one more is found.
 #pragma once
 
 #include <cstddef>
