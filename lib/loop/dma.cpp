@@ -39,9 +39,9 @@ void Dma::close()
 [[gnu::noinline, gnu::cold]] void Dma::refuse(rte_iova_t iova, uint32_t len, const rte_mbuf *mbuf, iovad_fault why)
 {
 	Misuse misuse = misuse_of(why);
-	// The IOMMU let it pass, the records did not: they are of two mappings, or of none any more,
-	// since it is being unmapped.
-	if (why == IOVAD_FAULT_NONE && iovad_iova2va(domain_, iova, 1))
+	// What the IOMMU let pass and the records did not is of two mappings, or of none any more, since
+	// it is being unmapped. And what leaves the address space may begin in a mapping.
+	if ((why == IOVAD_FAULT_NONE || why == IOVAD_FAULT_BEYOND) && iovad_iova2va(domain_, iova, 1))
 		misuse = Misuse::crosses_end;
 	counts_[static_cast<unsigned>(misuse)].add();
 	reports_.write({queue_, dir_, iova, len, mbuf, misuse});
