@@ -70,7 +70,7 @@ void Reports::write(const Refused &refused)
 		 "Domain %s has the address as %s", port_.c_str(), reads ? "tx" : "rx", refused.queue,
 		 reads ? "reading" : "writing", refused.len, refused.iova, text_of(refused.misuse),
 		 RTE_MBUF_HAS_EXTBUF(refused.mbuf) ? "External" : "The", static_cast<const void *>(refused.mbuf),
-		 refused.mbuf->pool->name, domain_name_.c_str(), state_of(domain_, refused.iova).text);
+		 refused.mbuf->pool->name, domain_name_, state_of(domain_, refused.iova).text);
 	if (panic_)
 		rte_panic("%s: misuse of memory, and on_fault=panic\n", port_.c_str());
 }

@@ -35,7 +35,7 @@ public:
 	// Its name.
 	explicit Reports(std::string port) : port_(std::move(port)) {}
 
-	// Before queues start.
+	// Before queues start. The name stays.
 	void begin(iovad_domain *domain, const char *domain_name, bool panic);
 	// A line in the log, some of many; or the end of the program.
 	void write(const Refused &refused);
@@ -47,7 +47,7 @@ private:
 
 	const std::string port_;
 	iovad_domain *domain_ = nullptr;
-	std::string domain_name_;
+	const char *domain_name_ = nullptr;
 	bool panic_ = false;
 	eal::LogLimit limit_;
 };

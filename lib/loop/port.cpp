@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 
 #include <rte_errno.h>
 
@@ -35,12 +36,13 @@ Port::Port(rte_eth_dev_data &data, const Settings &settings)
 {
 }
 
+// Perhaps it is started. What it has sent to itself goes out first.
 Port::~Port()
 {
-	for (uint16_t q = 0; q < data_.nb_rx_queues; ++q)
-		release_rx(q);
 	for (uint16_t q = 0; q < data_.nb_tx_queues; ++q)
 		release_tx(q);
+	for (uint16_t q = 0; q < data_.nb_rx_queues; ++q)
+		release_rx(q);
 }
 
 void Port::set_up_rx(uint16_t queue, uint16_t descriptors, const rte_eth_rxconf &conf, rte_mempool *pool)
@@ -59,6 +61,7 @@ void Port::set_up_tx(uint16_t queue, uint16_t descriptors, const rte_eth_txconf 
 
 void Port::release_rx(uint16_t queue)
 {
+	wire_->plug(queue, nullptr);
 	delete static_cast<RxQueue *>(data_.rx_queues[queue]);
 	data_.rx_queues[queue] = nullptr;
 }

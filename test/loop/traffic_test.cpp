@@ -200,6 +200,20 @@ TEST_F(LoopTest, StoppedAndStartedItLosesNoMbuf)
 	EXPECT_EQ("more", port.receive_text(1));
 }
 
+TEST_F(LoopTest, UnpluggedWhileItIsStartedItLosesNoMbuf)
+{
+	const std::string name = unique_port();
+	LoopPort sender(domain, pool, {}, ",peer=" + name);
+	LoopPort receiver(domain, pool, {}, ",delay=9", name);
+	ASSERT_TRUE(sender.send(segment(pool, "not taken")));
+	ASSERT_TRUE(receiver.send(segment(pool, "not read")));
+	receiver.unplug();
+	ASSERT_TRUE(sender.send(segment(pool, "too late")));
+	EXPECT_EQ(1u, sender.counted("tx_dropped_no_peer"));
+	sender.unplug();
+	EXPECT_EQ(kMbufs, free_mbufs(pool));
+}
+
 TEST_F(LoopTest, ADelayedPacketArrivesWhenOthersFollow)
 {
 	Mempool sent = pool_in(domain);
