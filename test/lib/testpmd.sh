@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# For tests of plugins under an unmodified testpmd. Source it after tap.sh.
+# For tests of plugins under an unmodified testpmd. Source it after tap.sh; set WORK, a folder, and LOG, a file.
 
 # The folder of find_place(), to be removed at the end.
 PLACE=
@@ -51,4 +51,26 @@ feed() {
 		sleep 0.1
 	done
 	echo -e "$1"
+}
+
+# beside COMMAND...: while a testpmd with the options in PRIMARY waits for commands. Its output is in
+# SAYS, the command's in LOG. 99: testpmd did not end well.
+beside() {
+	local pid status=0 end=0
+	rm -f "$WORK/in"
+	mkfifo "$WORK/in"
+	SAYS=$WORK/primary
+	: >"$SAYS"
+	timeout -s KILL 90 stdbuf -o0 dpdk-testpmd "${PRIMARY[@]}" <"$WORK/in" >"$SAYS" 2>&1 &
+	pid=$!
+	exec 9>"$WORK/in"
+	feed "" >&9
+	"$@" >"$LOG" 2>&1 || status=$?
+	echo quit >&9
+	exec 9>&-
+	wait "$pid" || end=$?
+	tail -n 20 "$LOG"
+	[ "$end" -eq 0 ] || echo "testpmd ended with $end"
+	[ "$end" -eq 0 ] || return 99
+	return $status
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# testpmd.sh SOURCE_DIR MEMPOOL_PLUGIN LOOP_PLUGIN: an unmodified testpmd on ports of the virtual NIC.
+# testpmd.sh SOURCE_DIR MEMPOOL_PLUGIN LOOP_PLUGIN POOL_USER: an unmodified testpmd on ports of the virtual
+# NIC. Without huge pages (IOVAD_TEST_EAL_ARGS) the check with a second process is skipped.
 set -euo pipefail
 
-SOURCE=$1 MEMPOOL=$2 LOOP=$3
+SOURCE=$1 MEMPOOL=$2 LOOP=$3 POOL_USER=$4
 # shellcheck source=test/lib/tap.sh
 . "$SOURCE/test/lib/tap.sh"
 # shellcheck source=test/lib/testpmd.sh
@@ -15,9 +16,9 @@ mkdir -p "$RUNTIME_DIRECTORY"
 trap 'rm -rf "$WORK" "$TAP_LOG" ${PLACE:+"$PLACE"}' EXIT
 
 LOG=$WORK/log
-SAYS=$LOG
 read -ra EAL <<<"${IOVAD_TEST_EAL_ARGS:---no-huge -m 512 --no-pci}"
-EAL+=(--no-telemetry --file-prefix "iovad-loop-$$" --lcores "(0-1)@(0-$(($(nproc) - 1)))")
+EAL+=(--no-telemetry --file-prefix "iovad-loop-$$")
+LCORES=(--lcores "(0-1)@(0-$(($(nproc) - 1)))")
 IOVAD_POOLS=(--mbuf-pool-ops-name=iovad)
 FORWARD='start tx_first 4\nshow port xstats all\nstop\nquit'
 
@@ -29,8 +30,9 @@ testpmd() {
 		eal+=("$1")
 		shift
 	done
-	: >"$LOG"
-	feed "$commands" | IOVAD_MEMPOOL=backend=soft timeout -s KILL 90 stdbuf -o0 dpdk-testpmd "${EAL[@]}" \
+	SAYS=$LOG
+	: >"$SAYS"
+	feed "$commands" | IOVAD_MEMPOOL=backend=soft timeout -s KILL 90 stdbuf -o0 dpdk-testpmd "${EAL[@]}" "${LCORES[@]}" \
 		-d "$MEMPOOL" -d "$LOOP" "${eal[@]}" -- --total-num-mbufs=8192 -i "${@:2}" >"$LOG" 2>&1 || status=$?
 	tail -n 40 "$LOG"
 	return $status
@@ -65,6 +67,18 @@ panics() {
 # explains PATTERN [OPTIONS]: testpmd goes on without the port.
 explains() { testpmd quit "${@:2}" && says "$1"; }
 
+secondary() {
+	"$POOL_USER" "${EAL[@]}" --lcores "2@$(($(nproc) - 1))" --proc-type=secondary -d "$MEMPOOL" -d "$LOOP" -- mb_pool_0
+}
+
+# The port is the primary's; the pool serves both.
+secondary_has_no_port() {
+	PRIMARY=("${EAL[@]}" "${LCORES[@]}" -d "$MEMPOOL" -d "$LOOP" --vdev=net_iovad_loop0 "${IOVAD_POOLS[@]}"
+		-- --total-num-mbufs=8192 --mbcache=0 -i)
+	IOVAD_MEMPOOL=backend=soft beside secondary || return
+	says 'IOVAD_LOOP: net_iovad_loop0: in the primary process only' && says '^took'
+}
+
 if ! command -v dpdk-testpmd >/dev/null; then
 	skip "testpmd on the virtual NIC" "dpdk-testpmd is not installed (Debian: package dpdk)"
 	done_testing
@@ -90,4 +104,9 @@ check "on_fault=panic: testpmd ends at the first" panics
 check "pools of another driver: there is no domain, and what to do" \
 	explains "there is no domain 'mempool'.*--mbuf-pool-ops-name=iovad" --vdev=net_iovad_loop0
 check "an unknown setting fails, and is named" explains "colour=red.* is not key=value" --vdev=net_iovad_loop0,colour=red
+if [ -n "${IOVAD_TEST_EAL_ARGS:-}" ]; then
+	check "a secondary process is told that it has no port, and goes on" secondary_has_no_port
+else
+	skip "a secondary process is told that it has no port, and goes on" "needs huge pages"
+fi
 done_testing

@@ -10,7 +10,7 @@ namespace iovad::test {
 namespace {
 
 constexpr uint16_t kLength = 256;
-constexpr int kRounds = 300;
+constexpr int kRounds = 100;
 
 class LoopThreads : public LoopTest {
 protected:

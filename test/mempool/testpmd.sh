@@ -95,27 +95,11 @@ slots_used_up() {
 	[ "$status" -ne 0 ] && says 'IOVAD_MEMPOOL: the driver is not available: other drivers took all slots'
 }
 
-# beside_testpmd COMMAND...: while a testpmd waits for commands.
+# beside_testpmd COMMAND...
 beside_testpmd() {
-	local pid status=0 end=0
-	rm -f "$WORK/in"
-	mkfifo "$WORK/in"
-	SAYS=$WORK/primary
-	: >"$SAYS"
-	IOVAD_MEMPOOL="limit=$LIMIT" timeout -s KILL 90 stdbuf -o0 dpdk-testpmd "${EAL[@]}" --lcores "(0-1)@0" --vdev=net_null0 \
-		-d "$PLUGIN" --mbuf-pool-ops-name=iovad -- --total-num-mbufs=8192 --mbcache=0 -i \
-		<"$WORK/in" >"$SAYS" 2>&1 &
-	pid=$!
-	exec 9>"$WORK/in"
-	feed "" >&9
-	"$@" >"$LOG" 2>&1 || status=$?
-	echo quit >&9
-	exec 9>&-
-	wait "$pid" || end=$?
-	tail -n 20 "$LOG"
-	[ "$end" -eq 0 ] || echo "testpmd ended with $end"
-	[ "$end" -eq 0 ] || return 99
-	return $status
+	PRIMARY=("${EAL[@]}" --lcores "(0-1)@0" --vdev=net_null0 -d "$PLUGIN" --mbuf-pool-ops-name=iovad
+		-- --total-num-mbufs=8192 --mbcache=0 -i)
+	IOVAD_MEMPOOL="limit=$LIMIT" beside "$@"
 }
 
 secondary() { "$POOL_USER" "${EAL[@]}" --lcores "2@$(($(nproc) - 1))" --proc-type=secondary "$@"; }
