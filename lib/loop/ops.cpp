@@ -95,14 +95,14 @@ int set_mtu(rte_eth_dev *, uint16_t) { return 0; }
 int get_stats(rte_eth_dev *dev, rte_eth_stats *out)
 {
 	const Totals t = port_of(dev).totals();
-	out->ipackets = t.rx_packets;
-	out->ibytes = t.rx_bytes;
-	out->imissed = t.rx_missed;
-	out->ierrors = t.rx_refused + t.rx_too_long;
-	out->rx_nombuf = t.rx_no_mbuf;
-	out->opackets = t.tx_packets;
-	out->obytes = t.tx_bytes;
-	out->oerrors = t.tx_refused + t.tx_too_many;
+	out->ipackets = t[kRxPackets];
+	out->ibytes = t[kRxBytes];
+	out->imissed = t[kRxMissed];
+	out->ierrors = t[kRxRefused] + t[kRxTooLong];
+	out->rx_nombuf = t[kRxNoMbuf];
+	out->opackets = t[kTxPackets];
+	out->obytes = t[kTxBytes];
+	out->oerrors = t[kTxRefused] + t[kTxTooMany];
 	return 0;
 }
 

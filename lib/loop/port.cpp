@@ -21,15 +21,6 @@ uint16_t threshold(uint16_t given, uint16_t descriptors)
 
 }  // namespace
 
-Totals Totals::operator-(const Totals &before) const
-{
-	Totals out{};
-	constexpr size_t kNumbers = sizeof(Totals) / sizeof(uint64_t);
-	const auto *a = reinterpret_cast<const uint64_t *>(this), *b = reinterpret_cast<const uint64_t *>(&before);
-	std::transform(a, a + kNumbers, b, reinterpret_cast<uint64_t *>(&out), std::minus<>());
-	return out;
-}
-
 Port::Port(rte_eth_dev_data &data, const Settings &settings)
 	: data_(data), settings_(settings), mac_(settings.mac), wire_(Wire::to(data.name)), peer_(Wire::to(settings.peer)),
 	  reports_(data.name)
@@ -141,6 +132,13 @@ void Port::say(bool runs)
 	data_.dev_link.link_status = runs ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
 }
 
+Totals Port::totals() const
+{
+	Totals now = count();
+	std::transform(now.begin(), now.end(), before_.begin(), now.begin(), std::minus<>());
+	return now;
+}
+
 Totals Port::count() const
 {
 	Totals t{};
@@ -148,26 +146,26 @@ Totals Port::count() const
 		if (!data_.rx_queues[q])
 			continue;
 		const RxQueue::Counts &c = rx(q).counts();
-		t.rx_packets += c.packets.get();
-		t.rx_bytes += c.bytes.get();
-		t.rx_no_mbuf += c.no_mbuf.get();
-		t.rx_missed += c.missed.get();
-		t.rx_too_long += c.too_long.get();
-		t.rx_refused += c.refused.get();
+		t[kRxPackets] += c.packets.get();
+		t[kRxBytes] += c.bytes.get();
+		t[kRxMissed] += c.missed.get();
+		t[kRxTooLong] += c.too_long.get();
+		t[kRxRefused] += c.refused.get();
+		t[kRxNoMbuf] += c.no_mbuf.get();
 		for (unsigned i = 0; i < kMisuses; ++i)
-			t.rx_misuse[i] += rx(q).dma().count(static_cast<Misuse>(i));
+			t[kRxMisuse + i] += rx(q).dma().count(static_cast<Misuse>(i));
 	}
 	for (uint16_t q = 0; q < data_.nb_tx_queues; ++q) {
 		if (!data_.tx_queues[q])
 			continue;
 		const TxQueue::Counts &c = tx(q).counts();
-		t.tx_packets += c.packets.get();
-		t.tx_bytes += c.bytes.get();
-		t.tx_refused += c.refused.get();
-		t.tx_no_peer += c.no_peer.get();
-		t.tx_too_many += c.too_many.get();
+		t[kTxPackets] += c.packets.get();
+		t[kTxBytes] += c.bytes.get();
+		t[kTxRefused] += c.refused.get();
+		t[kTxNoPeer] += c.no_peer.get();
+		t[kTxTooMany] += c.too_many.get();
 		for (unsigned i = 0; i < kMisuses; ++i)
-			t.tx_misuse[i] += tx(q).dma().count(static_cast<Misuse>(i));
+			t[kTxMisuse + i] += tx(q).dma().count(static_cast<Misuse>(i));
 	}
 	return t;
 }

@@ -16,14 +16,15 @@
 
 namespace iovad::loop {
 
-// What its queues have counted.
-struct Totals {
-	uint64_t rx_packets, rx_bytes, rx_missed, rx_too_long, rx_refused, rx_no_mbuf;
-	uint64_t tx_packets, tx_bytes, tx_refused, tx_no_peer, tx_too_many;
-	std::array<uint64_t, kMisuses> rx_misuse, tx_misuse;
-
-	Totals operator-(const Totals &before) const;
+// What its queues have counted, in sum. Of misuse there are kMisuses each.
+enum Total : unsigned {
+	kRxPackets, kRxBytes, kRxMissed, kRxTooLong, kRxRefused, kRxNoMbuf,
+	kTxPackets, kTxBytes, kTxRefused, kTxNoPeer, kTxTooMany,
+	kRxMisuse,
+	kTxMisuse = kRxMisuse + kMisuses,
+	kTotals = kTxMisuse + kMisuses,
 };
+using Totals = std::array<uint64_t, kTotals>;
 
 class Port {
 public:
@@ -43,7 +44,7 @@ public:
 	void stop();
 
 	// Any thread. Since the last reset.
-	Totals totals() const { return count() - before_; }
+	Totals totals() const;
 	void reset_totals() { before_ = count(); }
 
 	RxQueue &rx(unsigned queue) const { return *static_cast<RxQueue *>(data_.rx_queues[queue]); }
