@@ -229,6 +229,21 @@ TEST_F(LoopTest, ADelayedPacketArrivesWhenOthersFollow)
 	EXPECT_EQ("third", port.receive_text());
 }
 
+// As a descriptor has it, whatever becomes of the mbuf.
+TEST_F(LoopTest, WhatIsReadLateIsWhereItWasWhenItWasSent)
+{
+	LoopPort port(domain, pool, {}, ",delay=8");
+	rte_mbuf *m = segment(pool, "here");
+	const rte_iova_t iova = rte_mbuf_iova_get(m);
+	ASSERT_TRUE(port.send(m));
+	rte_mbuf_iova_set(m, kPage);
+	m->data_len = 1;
+	port.clean_up();
+	rte_mbuf_iova_set(m, iova);
+	EXPECT_EQ("here", port.receive_text());
+	EXPECT_EQ(0u, port.faults());
+}
+
 // However late it is: who has no descriptors left waits for it, not for ever.
 TEST_F(LoopTest, ADelayBeyondTheRingStopsNothing)
 {
