@@ -132,6 +132,8 @@ public:
 	}
 	Status alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n);
 	Status free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n);
+	// invalid: not all can have come from alloc(); free_bulk() frees none then.
+	Status check_blocks(const uint64_t *iovas, uint64_t len, unsigned n) const;
 	// Of what free() takes, what no cache is to have: it lies between what is in use, and comes back
 	// with its neighbours.
 	Status free_to_tree(const uint64_t *iovas, uint64_t len, unsigned n);
@@ -251,7 +253,6 @@ private:
 	void keep(LcoreCache &cache, Bin bin, const Pfn *run, unsigned n);
 	Status alloc_from_tree(LcoreCache *cache, const Request &r, Effort effort, uint64_t *iovas, unsigned n);
 	Status free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n);
-	Status check_blocks(const uint64_t *iovas, uint64_t len, unsigned n) const;
 	Status put_into_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n);
 	Status failed(Status status);
 	template <class Use> Status with_cache(unsigned lcore, Use use);

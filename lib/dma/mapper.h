@@ -95,6 +95,8 @@ public:
 
 	// For the log: what no caller is told. Before the first map.
 	void set_report(Report report) { removal_.set_report(std::move(report)); }
+	// For debug mode: see Removal.
+	void set_gone(Removal::Gone gone) { removal_.set_gone(std::move(gone)); }
 	// For tracing.
 	void set_watch(Retirer::Watch watch) { retirer_.set_watch(std::move(watch)); }
 

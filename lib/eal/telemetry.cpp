@@ -135,6 +135,7 @@ void register_telemetry()
 				   "What caches hold. Parameters: domain, first row");
 	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, kSlices>,
 				   "The window in slices. Parameters: domain, slices (1 to 256)");
+	rte_telemetry_register_cmd("/iovad/debug", of_domain<tell_debug>, "What debug mode found. Parameters: domain");
 	rte_telemetry_register_cmd("/iovad/bounce", bounce, "Bounce pools' names, or counters. Parameters: none, or a pool");
 	rte_telemetry_register_cmd("/iovad/ethdev", ethdev, "Ports that bounce, or counters. Parameters: none, or a port");
 	rte_telemetry_register_cmd("/iovad/control", control, "Passes of the control lcore. Takes no parameters");

@@ -22,6 +22,8 @@ void tell_caches(iovad_domain &domain, unsigned first_row, Answer &answer);
 inline constexpr unsigned kMostBuckets = 256;
 void tell_map(iovad_domain &domain, unsigned buckets, Answer &answer);
 
+void tell_debug(iovad_domain &domain, Answer &answer);
+
 void tell_bounce(iovad_bounce_pool &pool, Answer &answer);
 void tell_ethdev(uint16_t port, const EthdevBounceReport &report, Answer &answer);
 
