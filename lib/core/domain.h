@@ -170,6 +170,9 @@ public:
 	Trimmed trim(unsigned most);
 
 	bool verify(FILE *why);
+	// Whether a cache or the depot holds it. Keeps lcores out of their caches for a moment; what they were about to
+	// take or to put may be missed.
+	bool is_cached(uint64_t iova);
 	DomainStats stats() const;
 	// Of all processes: each cache that serves an lcore, then the shared one.
 	template <class Visit> void for_each_cache_view(Visit visit) const

@@ -255,6 +255,22 @@ DomainStats Domain::stats() const
 	return s;
 }
 
+bool Domain::is_cached(uint64_t iova)
+{
+	bool found = false;
+	const auto look = [&](const Magazine &m) {
+		found |= std::find(m.address, m.address + m.count(), iova) != m.address + m.count();
+	};
+	LockGuard guard(state_->reclaim_lock);
+	with_revoked(Patience::milliseconds, [](const LcoreCache &) { return true; },
+		     [&](LcoreCache &cache, bool quiet) {
+			     if (quiet)
+				     cache.for_each(look);
+		     },
+		     [&] { state_->depot.for_each_full(look); });
+	return found;
+}
+
 // Beyond the tree: every cached address is a live range of its class in the tree, no
 // address is cached twice, and what caches may hold stays within their share.
 bool Domain::verify(FILE *why)

@@ -64,6 +64,7 @@ public:
 	Outcome add_in_window(uint64_t iova, const void *va, uint64_t len, uint32_t dir);
 	Outcome remove_from_window(uint64_t iova);
 	bool gone(uint64_t iova) { return removal_.settled(iova); }
+	bool holds_back(uint64_t iova) { return retirer_.holds_back(iova); }
 
 	// Reads anew what devices can address, and reserves the rest of the domain. exists: what
 	// is in use cannot be addressed any more; conflict, unless null, is the first of that. All
