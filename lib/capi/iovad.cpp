@@ -165,7 +165,7 @@ int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_range *out)
 	if (!d || !out)
 		return -EINVAL;
 	const iovad::core::Extent e = d->core.find(iova);
-	if (e.value == 0)
+	if (iovad::core::is_free(e.value))
 		return -ENOENT;
 	const iovad::core::Geometry &g = d->core.geometry();
 	*out = {g.bytes(e.start), g.bytes(e.end - e.start), nullptr,

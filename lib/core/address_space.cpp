@@ -16,6 +16,7 @@ void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end, Pf
 	grows_ = 0;
 	first_nodes_ = node_count;
 	deferred_ = {};
+	held_back_ = {};
 }
 
 unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out,
@@ -25,7 +26,9 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value
 	unsigned got = 0;
 	status = Status::ok;
 	for (; got < n; ++got) {
-		const Placement p = tree_.alloc(size, align, limit, value);
+		Placement p = tree_.alloc(size, align, limit, value);
+		if (p.status != Status::ok && release_all())
+			p = tree_.alloc(size, align, limit, value);
 		status = p.status;
 		if (status != Status::ok)
 			break;
@@ -79,6 +82,8 @@ bool AddressSpace::refuses(uint64_t size, uint64_t align)
 Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 {
 	const Status status = tree_.erase(start, start + size, value);
+	if (status == Status::ok && held_back_.most != 0) [[unlikely]]
+		keep_back(start, start + size);
 	if (status == Status::ok)
 		frees_.store(frees_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 	else
@@ -190,8 +195,8 @@ AddressSpace::Totals AddressSpace::totals()
 {
 	LockGuard guard(lock_);
 	const uint64_t deferred = deferred_.granules();
-	return {tree_.ranges() - reserved_ranges_, live_locked(), reserved_granules_ - deferred,
-		tree_.free_granules() + deferred, tree_.largest_gap(), allocs_, frees(), bad_frees_,
+	return {tree_.ranges() - reserved_ranges_ - held_back_.count, live_locked(), reserved_granules_ - deferred,
+		tree_.free_granules() + held_back_.granules + deferred, tree_.largest_gap(), allocs_, frees(), bad_frees_,
 		pool_.used(), tree_.leaves_visited(), tree_.searches(), grows_, deferred_.size()};
 }
 
@@ -218,7 +223,7 @@ bool AddressSpace::verify_locked(FILE *why) const
 		if (why)
 			std::fputs("address space: reserved ranges are not what was counted\n", why);
 	}
-	return verify_deferred(why) && good;
+	return verify_deferred(why) && verify_held_back(why) && good;
 }
 
 bool AddressSpace::verify_deferred(FILE *why) const

@@ -38,6 +38,7 @@ struct DomainConfig {
 	uint32_t magazines;
 	unsigned cache_percent;  // of each zone
 	bool cached;
+	uint32_t held_back = 0;  // ranges: see AddressSpace::hold_back()
 };
 
 struct DomainStats {

@@ -27,7 +27,7 @@ namespace iovad::eal {
 // At the front of the memzone.
 struct alignas(64) SharedDomain {
 	// "iovad-", the layout of what programs inline, the layout of the rest.
-	static constexpr uint64_t kMagic = 0x696f7661642d0004 + (IOVAD_HOT_LAYOUT << 8);
+	static constexpr uint64_t kMagic = 0x696f7661642d0005 + (IOVAD_HOT_LAYOUT << 8);
 	static constexpr unsigned kMaxProcesses = 64;
 
 	uint64_t magic;

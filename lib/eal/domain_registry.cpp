@@ -286,6 +286,7 @@ iovad_domain *create_domain(const iovad_domain_conf &wanted)
 	core::DomainConfig config;
 	if (const int error = complete_conf(conf, open.backend ? &open.info : nullptr, config))
 		return fail(error);
+	config.held_back = (conf.flags & IOVAD_DOMAIN_F_DEBUG) != 0 ? settings.quarantine : 0;
 	LazyBounds bounds;
 	if (const int error = complete_bounds(conf, config.geometry, bounds))
 		return fail(error);

@@ -15,6 +15,8 @@ const char *name_of(core::Value value)
 {
 	if (value == core::kReserved)
 		return "reserved";
+	if (value == core::kHeldBack)
+		return "held_back";
 	return core::is_live(value) ? "live" : "free";
 }
 
@@ -92,7 +94,7 @@ Whatis::Neighbour neighbour(iovad_domain &d, const Extent &from, bool above, uin
 		if (above ? e.end >= g.end : e.start <= g.first)
 			return {};
 		e = d.core.find(g.bytes(above ? e.end : e.start - 1));
-	} while (!core::is_live(e.value) && e.value != core::kReserved);
+	} while (core::is_free(e.value));
 	const uint64_t first = g.bytes(e.start), last = g.bytes(e.end) - 1;
 	return {name_of(e.value), first, last, above ? first - address : address - last};
 }

@@ -408,6 +408,36 @@ TEST_F(Debug, TheHistoryIsBounded)
 	EXPECT_EQ(904u, number_of(answer, "forgotten"));
 }
 
+TEST_F(Debug, WhatWasUnmappedIsNotSomebodyElsesSoon)
+{
+	const rte_iova_t first = map(memory, kPage);
+	ASSERT_EQ(0, iovad_unmap(d, first, kPage));
+	for (unsigned i = 0; i < 1000; ++i) {
+		const rte_iova_t iova = map(memory, kPage);
+		EXPECT_NE(first, iova);
+		EXPECT_EQ(nullptr, iovad_iova2va(d, first, 1));
+		ASSERT_EQ(0, iovad_unmap(d, iova, kPage));
+	}
+	const std::string answer = TelemetryClient().ask(std::string("/iovad/whatis,") + d.name() + "," + hex(first));
+	EXPECT_EQ("\"held_back\"", value_of(answer, "state")) << answer;
+	EXPECT_EQ(0u, stats_of(d).live_ranges);
+}
+
+TEST(DebugQuarantine, IsGivenUpBeforeARequestIsRefused)
+{
+	iovad_domain_conf conf = conf_of_pages(64, IOVAD_DOMAIN_F_DEBUG);
+	const TestDomain d(conf);
+	for (unsigned round = 0; round < 3; ++round) {
+		const std::vector<rte_iova_t> all = d.alloc_until(ENOSPC, kPage);
+		EXPECT_EQ(64u, all.size());
+		d.free_all(all, kPage);
+		EXPECT_EQ(64 * kPage, stats_of(d).free_bytes);
+		EXPECT_EQ(0, iovad_verify(d, stderr));
+	}
+	EXPECT_EQ(0, iovad_reserve(d, kPage, 64 * kPage));
+	EXPECT_EQ(0, iovad_unreserve(d, kPage, 64 * kPage));
+}
+
 // The environment speaks when a domain is created.
 class DebugEnvironment : public testing::Test {
 protected:
@@ -436,7 +466,7 @@ TEST_F(DebugEnvironment, TurnsItOnForWhatDoesNotAskForIt)
 
 TEST_F(DebugEnvironment, SaysHowMuchIsRemembered)
 {
-	setenv("IOVAD_DEBUG", "history=3", 1);
+	setenv("IOVAD_DEBUG", "on,history=3", 1);
 	const TestDomain d(plain_conf());
 	for (unsigned i = 0; i < 5; ++i)
 		EXPECT_EQ(0, iovad_free(d, d.alloc(kPage), kPage));
@@ -445,10 +475,29 @@ TEST_F(DebugEnvironment, SaysHowMuchIsRemembered)
 	EXPECT_EQ(2u, number_of(answer, "forgotten"));
 }
 
+TEST_F(DebugEnvironment, SaysHowMuchComesBackLate)
+{
+	setenv("IOVAD_DEBUG", "on,quarantine=0", 1);
+	const TestDomain none(plain_conf());
+	rte_iova_t iova = none.alloc(kPage);
+	EXPECT_EQ(0, iovad_free(none, iova, kPage));
+	EXPECT_EQ(iova, none.alloc(kPage));
+	EXPECT_EQ(0, iovad_free(none, iova, kPage));
+	setenv("IOVAD_DEBUG", "on,quarantine=2", 1);
+	const TestDomain two(plain_conf());
+	iova = two.alloc(kPage);
+	EXPECT_EQ(0, iovad_free(two, iova, kPage));
+	for (const bool back : {false, false, true}) {
+		const rte_iova_t next = two.alloc(kPage);
+		EXPECT_EQ(back, next == iova);
+		EXPECT_EQ(0, iovad_free(two, next, kPage));
+	}
+}
+
 TEST_F(DebugEnvironment, IsRefusedWhereItIsNotUnderstood)
 {
 	for (const char *text : {"yes", "on,", ",on", "on,fatal,history", "history=", "history=-1", "history=1x", "history=99999999999",
-				 "quarantine=2000000", "ON"}) {
+				 "quarantine=65537", "ON"}) {
 		setenv("IOVAD_DEBUG", text, 1);
 		Log log;
 		iovad_domain_conf conf = plain_conf();
@@ -457,17 +506,19 @@ TEST_F(DebugEnvironment, IsRefusedWhereItIsNotUnderstood)
 		EXPECT_EQ(EINVAL, rte_errno);
 		EXPECT_NE(std::string::npos, log.text().find("possible are, comma-separated: on, fatal, history=RANGES")) << log.text();
 	}
-	setenv("IOVAD_DEBUG", "", 1);
-	const TestDomain d(plain_conf());
-	EXPECT_EQ("{\"on\":0}", findings_of(d.name()));
+	for (const char *text : {"", "fatal", "history=5,quarantine=65536"}) {
+		setenv("IOVAD_DEBUG", text, 1);
+		const TestDomain d(plain_conf());
+		EXPECT_EQ("{\"on\":0}", findings_of(d.name())) << text;
+	}
 }
 
 using DebugDeathTest = DebugEnvironment;
 
 TEST_F(DebugDeathTest, FatalEndsTheProgramAfterTheReport)
 {
-	setenv("IOVAD_DEBUG", "on,fatal", 1);
-	const TestDomain d(plain_conf());
+	setenv("IOVAD_DEBUG", "fatal", 1);
+	const TestDomain d(debug_conf());
 	EXPECT_EQ(1u, number_of(findings_of(d.name()), "fatal"));
 	EXPECT_EXIT(
 		{

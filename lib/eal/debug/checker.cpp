@@ -45,7 +45,7 @@ const char *name_of(End how)
 	case End::unmapped: return "unmapped";
 	case End::unmapped_lazily: return "unmapped lazily";
 	case End::removed: return "removed";
-	case End::elsewhere: return "seen to be gone, by another process";
+	case End::elsewhere: return "found to be given back by somebody else";
 	}
 	return "";
 }

@@ -31,7 +31,7 @@ bool read_number(std::string_view word, std::string_view key, uint32_t most, uin
 bool apply_word(std::string_view word, Settings &s)
 {
 	if (word == "on")
-		return true;
+		return s.on = true;
 	if (word == "fatal")
 		return s.fatal = true;
 	return read_number(word, "history=", Settings::kMostHistory, s.history) ||
@@ -61,7 +61,6 @@ int Settings::apply(const char *text)
 		more = comma != rest.npos;
 		rest.remove_prefix(more ? comma + 1 : rest.size());
 	}
-	on = true;
 	return 0;
 }
 
