@@ -285,6 +285,62 @@ void Checker::bad_address(const char *call, uint64_t len)
 	});
 }
 
+// ---- bounce slots ----
+
+void Checker::slot_mapped(uint64_t iova, uint64_t len, uint32_t dir, const void *va)
+{
+	ledger_.add({What::slot, dir, iova, len, number(va), CallSite::here()});
+}
+
+void Checker::slot_unmapped(uint64_t iova)
+{
+	if (const Taken record = ledger_.take(What::slot, iova, 0))
+		ledger_.end(*record, End::unmapped);
+}
+
+namespace {
+
+// What is wrong with an unmap, or a sync. Null: what nobody can have meant, such as no bytes.
+std::optional<Finding> finding_of(core::BounceWatch::Use use, core::BounceStatus why)
+{
+	const bool sync = use == core::BounceWatch::Use::sync;
+	switch (why) {
+	case core::BounceStatus::not_of_pool:
+	case core::BounceStatus::not_mapped: return sync ? Finding::bad_sync : Finding::never_mapped;
+	case core::BounceStatus::already: return sync ? Finding::bad_sync : Finding::double_unmap;
+	case core::BounceStatus::inside: return sync ? Finding::bad_sync : Finding::wrong_length;
+	case core::BounceStatus::wrong_direction: return Finding::wrong_direction;
+	case core::BounceStatus::wrong_length: return sync ? Finding::sync_beyond : Finding::wrong_length;
+	default: return std::nullopt;
+	}
+}
+
+const char *direction(uint32_t dir)
+{
+	return dir == core::kBounceToDevice ? "to device" : dir == core::kBounceFromDevice ? "from device" : "both directions";
+}
+
+}  // namespace
+
+void Checker::slot_refused(Use use, uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, core::BounceStatus why)
+{
+	const std::optional<Finding> finding = finding_of(use, why);
+	if (!finding)
+		return;
+	told([&] {
+		if (iova == RTE_BAD_IOVA)
+			return bad_address(use == Use::sync ? "a sync" : "iovad_bounce_unmap()", len);
+		const std::string call = use == Use::sync ? text("a sync of %" PRIu64 " bytes at %" PRIu64 ", ", len, off) : "an unmap, ";
+		const std::optional<Record> live = ledger_.find_live(at(What::slot, iova, 1));
+		if (live)
+			return report(*finding, iova, len,
+				      text("0x%" PRIx64 ", %" PRIu64 " bytes, %s; it was %s%s", live->iova, live->len,
+					   direction(live->dir), call.c_str(), direction(dir)), history_of(*live));
+		report(*finding, iova, len, "what iovad_bounce_map() gave; it was " + call + direction(dir),
+		       history_of(ledger_.find_ended(at(What::slot, iova, 1))));
+	});
+}
+
 // ---- memory ----
 
 void Checker::memory_goes(const void *va, uint64_t len)

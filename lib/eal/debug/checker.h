@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/bounce/bounce_slots.h"
 #include "core/domain.h"
 #include "core/mapping_table.h"
 #include "eal/debug/findings.h"
@@ -21,7 +22,7 @@
 
 namespace iovad::eal::debug {
 
-class Checker {
+class Checker final : public core::BounceWatch {
 public:
 	// mappings: null without a backend. name stays.
 	Checker(const char *name, core::Domain &core, core::MappingTable *mappings, const Settings &settings);
@@ -51,6 +52,11 @@ public:
 	void gone(uint64_t iova) { ledger_.settle(iova); }
 	// What no call gave: the poison of a map that failed.
 	void bad_address(const char *call, uint64_t len);
+
+	// ---- bounce slots ----
+	void slot_mapped(uint64_t iova, uint64_t len, uint32_t dir, const void *va) override;
+	void slot_unmapped(uint64_t iova) override;
+	void slot_refused(Use use, uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, core::BounceStatus why) override;
 
 	// ---- memory ----
 	// Its owner takes it back.
