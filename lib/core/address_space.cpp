@@ -26,9 +26,7 @@ unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value
 	unsigned got = 0;
 	status = Status::ok;
 	for (; got < n; ++got) {
-		Placement p = tree_.alloc(size, align, limit, value);
-		if (p.status != Status::ok && release_all())
-			p = tree_.alloc(size, align, limit, value);
+		const Placement p = tree_.alloc(size, align, limit, value);
 		status = p.status;
 		if (status != Status::ok)
 			break;
@@ -82,12 +80,12 @@ bool AddressSpace::refuses(uint64_t size, uint64_t align)
 Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 {
 	const Status status = tree_.erase(start, start + size, value);
-	if (status == Status::ok && held_back_.most != 0) [[unlikely]]
-		keep_back(start, start + size);
 	if (status == Status::ok)
 		frees_.store(frees_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 	else
 		++bad_frees_;
+	if (held_back_.most != 0 && status == Status::ok) [[unlikely]]
+		keep_back(start, start + size);
 	if (!deferred_.empty()) [[unlikely]]
 		settle_some();
 	return status;

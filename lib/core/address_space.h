@@ -11,8 +11,8 @@
 // remembered until there are nodes. Nodes can be added, from outside, at any time.
 //
 // What is given back may be held back for a while (hold_back()), in the order in which it came: free, but
-// handed out to nobody before something else would be refused. So that who uses it still does not meet
-// somebody else's.
+// handed out to nobody before who was refused asks for it (release_held_back()). So that who uses it still does
+// not meet somebody else's.
 #pragma once
 
 #include "core/range_tree/range_tree.h"
@@ -50,6 +50,8 @@ public:
 	// From now on the last so many ranges that were given back are held back. places: memory for as many, that
 	// stays. Before anything is given back.
 	void hold_back(Span *places, uint32_t ranges);
+	// All of it. False: there was nothing.
+	bool release_held_back();
 
 	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many,
 	// and in status why not all. again, not no_space, while something free is deferred.

@@ -10,6 +10,12 @@ void AddressSpace::hold_back(Span *places, uint32_t ranges)
 	held_back_ = {places, ranges, 0, 0, 0};
 }
 
+bool AddressSpace::release_held_back()
+{
+	LockGuard guard(lock_);
+	return release_all();
+}
+
 // It is a gap, or a part of one. Where there is no node for it, it stays that.
 void AddressSpace::keep_back(Pfn start, Pfn end)
 {

@@ -50,6 +50,8 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 	if (round >= kRounds)
 		return false;
 	++round;
+	if (state_->config.held_back != 0 && state_->space.release_held_back())
+		return true;
 	// Before the reclaim: what lands during it may be in a cache that was emptied already.
 	bool flying = in_flight();
 	if (state_->depot.granted() != 0) {
