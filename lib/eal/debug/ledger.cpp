@@ -63,7 +63,7 @@ try {
 		place->second.clear();
 	place->second.push_back(record);
 } catch (const std::bad_alloc &) {
-	++tables_->lost;
+	tables_->lost.fetch_add(1, std::memory_order_relaxed);
 }
 
 std::optional<Record> Ledger::take(What what, uint64_t start, uint64_t len) noexcept
@@ -96,7 +96,7 @@ try {
 		tables_->ended[tables_->ended_ever % tables_->most_ended] = ended;
 	++tables_->ended_ever;
 } catch (const std::bad_alloc &) {
-	++tables_->lost;
+	tables_->lost.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Ledger::for_each(const std::function<void(const Record &)> &use) const
@@ -136,7 +136,7 @@ try {
 	tables_->deferred.insert(place, iova & ~mask_);
 	place->second = number;
 } catch (const std::bad_alloc &) {
-	++tables_->lost;
+	tables_->lost.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Ledger::settle(uint64_t iova) noexcept { tables_->deferred.erase(iova & ~mask_); }
@@ -152,7 +152,8 @@ Ledger::Sizes Ledger::sizes() const
 	uint64_t live = 0;
 	for_each([&live](const Record &) { ++live; });
 	const std::lock_guard guard(tables_->ended_mutex);
-	return {live, tables_->ended.size(), tables_->ended_ever - tables_->ended.size(), tables_->lost};
+	return {live, tables_->ended.size(), tables_->ended_ever - tables_->ended.size(),
+		tables_->lost.load(std::memory_order_relaxed)};
 }
 
 }  // namespace iovad::eal::debug
