@@ -140,7 +140,8 @@ void Conductor::start()
 	}
 	for (size_t i = lcores_.size(); i < workers_.size(); i++) {
 		threads_.emplace_back([this, i] {
-			const bool registered = i % 2 == 0 && rte_thread_register() == 0;
+			// EAL has registered threads or secondary processes, not both.
+			const bool registered = i % 2 == 0 && report_->visitors == 0 && rte_thread_register() == 0;
 			parts_[i].play();
 			if (registered)
 				rte_thread_unregister();
