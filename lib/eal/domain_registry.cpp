@@ -65,7 +65,7 @@ iovad_domain *find_handle(const char *name)
 iovad_domain *open_handle(const rte_memzone *zone)
 {
 	auto *shared = static_cast<SharedDomain *>(zone->addr);
-	std::unique_ptr<iovad_domain> d(new (std::nothrow) iovad_domain(zone, shared, this_process()));
+	std::unique_ptr<iovad_domain> d(new (std::nothrow) iovad_domain(zone, shared));
 	if (!d)
 		return fail(ENOMEM);
 	d->lcore_callback = rte_lcore_callback_register(zone->name, lcore_comes, lcore_goes, d.get());
@@ -330,6 +330,7 @@ iovad_domain *lookup_domain(const char *name)
 	if (!d)
 		return nullptr;
 	attachment.keep();
+	d->core.share();
 	add_handle(d, DomainsInUse());
 	return d;
 }
@@ -343,8 +344,8 @@ int destroy_domain(iovad_domain *d)
 		return 0;
 	}
 	Withdrawn withdrawn(*d->shared);
-	if (const uint32_t pid = other_process(*d->shared, this_process())) {
-		IOVAD_LOG(ERR, "%s: not destroyed, process %u is attached", d->shared->name, pid);
+	if (const ProcessId other = other_process(*d->shared, this_process())) {
+		IOVAD_LOG(ERR, "%s: not destroyed, process %u is attached", d->shared->name, core::pid_of(other));
 		return -EBUSY;
 	}
 	if (d->mapper)
