@@ -86,6 +86,8 @@ bool Domain::await_landing() const
 
 bool Domain::is_dead(const LcoreCache &cache) const
 {
+	if (&cache == &state_->shared)
+		return state_->shared_lock.abandoned();
 	return cache.owned() && process_of(cache) != process_ && is_gone(process_of(cache));
 }
 
@@ -243,7 +245,7 @@ void Domain::release_lcore(unsigned lcore)
 
 bool Domain::anybody_died() const
 {
-	bool any = state_->half_done.load(std::memory_order_relaxed) || state_->depot.inherited();
+	bool any = state_->half_done.load(std::memory_order_relaxed) || state_->depot.inherited() || is_dead(state_->shared);
 	ProcessId alive = process_;
 	for_each_cache([&](const LcoreCache &cache) {
 		if (any || !cache.owned() || process_of(cache) == alive)

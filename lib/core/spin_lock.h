@@ -46,6 +46,11 @@ public:
 	}
 	void unlock() { locked_.store(0, std::memory_order_release); }
 
+	// One who died has it, and nobody has taken it over yet.
+	bool abandoned() const
+	{
+		return is_dead(locked_.load(std::memory_order_relaxed));
+	}
 	// With the lock held: whether one who died had it, since set_sound().
 	bool inherited() const { return inherited_.load(std::memory_order_relaxed); }
 	void set_sound() { inherited_.store(false, std::memory_order_relaxed); }
@@ -62,10 +67,14 @@ private:
 				cpu_relax();
 			else
 				sched_yield();
-			if (i % kYields == kYields - 1 && holder != kSomebody && is_gone(holder) && inherit(holder))
+			if (i % kYields == kYields - 1 && is_dead(holder) && inherit(holder))
 				return true;
 		}
 		return false;
+	}
+	static bool is_dead(uint32_t holder)
+	{
+		return holder != 0 && holder != holder_ && holder != kSomebody && is_gone(holder);
 	}
 	bool inherit(uint32_t holder)
 	{
