@@ -40,7 +40,7 @@ private:
 		const uint64_t begin = iova / kSoakGranule, end = (iova + len - 1) / kSoakGranule + 1;
 		for (uint64_t i = begin; i < std::min(end, kLow); i++)
 			use(low_[i]);
-		for (uint64_t i = std::max(begin, kFirstHigh); i < end; i++)
+		for (uint64_t i = std::max(begin, kFirstHigh); i < std::min(end, kFirstHigh + kHigh); i++)
 			use(high_[i - kFirstHigh]);
 	}
 
