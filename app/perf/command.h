@@ -13,7 +13,7 @@ namespace iovad::perf {
 
 struct Command {
 	const char *name;
-	const char *summary;  // for the list of sub-commands
+	const char *summary;  // for the list of sub-commands; null: not in it
 	bool uses_eal;        // false: EAL options and -- may be left out
 	// argv[0] is the sub-command's name. Throws UsageError.
 	ExitCode (*run)(const EalArguments &eal, int argc, char **argv);
@@ -23,5 +23,7 @@ extern const Command kBounceCommand;
 extern const Command kChurnCommand;
 extern const Command kRecordCommand;
 extern const Command kReplayCommand;
+extern const Command kSoakCommand;
+extern const Command kVisitorCommand;
 
 }  // namespace iovad::perf

@@ -10,7 +10,8 @@
 namespace iovad::perf {
 namespace {
 
-constexpr const Command *kCommands[] = {&kReplayCommand, &kChurnCommand, &kBounceCommand, &kRecordCommand};
+constexpr const Command *kCommands[] = {&kReplayCommand, &kChurnCommand, &kBounceCommand, &kRecordCommand, &kSoakCommand,
+					&kVisitorCommand};
 
 void print_usage()
 {
@@ -19,8 +20,10 @@ void print_usage()
 	       "Measures iovad, the I/O virtual address manager.\n"
 	       "\n"
 	       "Sub-commands:\n");
-	for (const Command *command : kCommands)
-		printf("  %-10s %s\n", command->name, command->summary);
+	for (const Command *command : kCommands) {
+		if (command->summary != nullptr)
+			printf("  %-10s %s\n", command->name, command->summary);
+	}
 	printf("\n"
 	       "'iovad-perf -- SUB-COMMAND --help' shows its arguments; 'record' uses no EAL and needs "
 	       "no --.\n"

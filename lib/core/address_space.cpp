@@ -17,12 +17,45 @@ void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end, Pf
 	first_nodes_ = node_count;
 	deferred_ = {};
 	held_back_ = {};
+	is_reserving_ = false;
+}
+
+void AddressSpace::share()
+{
+	const Guard guard(*this);
+	pool_.keep(journal_);
+}
+
+// Whoever died had at most one change of the tree, and one of what is reserved, under way.
+void AddressSpace::repair()
+{
+	journal_.undo();
+	forget_held_back();
+	count_reserved();
+	if (is_reserving_) {
+		apply_reserving();
+		count_reserved();
+	}
+	lock_.set_sound();
+}
+
+void AddressSpace::count_reserved()
+{
+	reserved_ranges_ = reserved_granules_ = 0;
+	for (Pfn pfn = tree_.first(); pfn < tree_.end();) {
+		const Extent e = tree_.find(pfn);
+		if (e.value == kReserved) {
+			++reserved_ranges_;
+			reserved_granules_ += e.end - e.start;
+		}
+		pfn = e.end;
+	}
 }
 
 unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out,
 				 unsigned n, Status &status, unsigned wanted, Pfn floor)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	unsigned got = 0;
 	status = Status::ok;
 	for (; got < n; ++got) {
@@ -50,7 +83,7 @@ void AddressSpace::note_taken(unsigned n)
 
 bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out, unsigned n, Pfn floor)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	const Placement whole = tree_.alloc(n * size, align, limit, value);
 	if (whole.status != Status::ok)
 		return false;
@@ -73,7 +106,7 @@ bool AddressSpace::alloc_row(uint64_t size, uint64_t align, Pfn limit, Value val
 
 bool AddressSpace::refuses(uint64_t size, uint64_t align)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	return tree_.refuses(size, align);
 }
 
@@ -93,13 +126,13 @@ Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 
 Status AddressSpace::free(Pfn start, uint64_t size, Value value)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	return free_locked(start, size, value);
 }
 
 unsigned AddressSpace::free_run(uint64_t size, Value value, const Pfn *starts, unsigned n)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	unsigned freed = 0;
 	for (unsigned i = 0; i < n; ++i)
 		freed += free_locked(starts[i], size, value) == Status::ok;
@@ -109,7 +142,7 @@ unsigned AddressSpace::free_run(uint64_t size, Value value, const Pfn *starts, u
 size_t AddressSpace::nodes_wanted()
 {
 	constexpr uint32_t kFewest = 64;
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	// Enough to settle what is deferred, however few there were to begin with.
 	const uint64_t low = std::max<uint64_t>(first_nodes_ / 4, tree_.nodes_to_insert(2));
 	return pool_.available() < low ? std::max(first_nodes_ / 2, kFewest) * kNodeBytes : 0;
@@ -118,7 +151,7 @@ size_t AddressSpace::nodes_wanted()
 bool AddressSpace::add_nodes(void *memory, size_t bytes)
 {
 	{
-		LockGuard guard(lock_);
+		const Guard guard(*this);
 		if (!pool_.add(memory, bytes))
 			return false;
 		++grows_;
@@ -146,31 +179,31 @@ Extent AddressSpace::find_locked(Pfn pfn) const
 
 uint64_t AddressSpace::live()
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	return live_locked();
 }
 
 uint64_t AddressSpace::most_live()
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	return most_live_;
 }
 
 uint64_t AddressSpace::take_most_live()
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	return std::exchange(most_live_, live_locked());
 }
 
 Extent AddressSpace::find(Pfn pfn)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	return find_locked(pfn);
 }
 
 unsigned AddressSpace::find_run(Pfn pfn, Extent *out, unsigned n)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	unsigned found = 0;
 	for (; found < n && pfn < tree_.end(); pfn = out[found++].end)
 		out[found] = find_locked(pfn);
@@ -179,7 +212,7 @@ unsigned AddressSpace::find_run(Pfn pfn, Extent *out, unsigned n)
 
 Extent AddressSpace::next_live(Pfn pfn)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	while (pfn < tree_.end()) {
 		const Extent e = tree_.find(pfn);
 		if (is_live(e.value))
@@ -191,7 +224,7 @@ Extent AddressSpace::next_live(Pfn pfn)
 
 AddressSpace::Totals AddressSpace::totals()
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	const uint64_t deferred = deferred_.granules();
 	return {tree_.ranges() - reserved_ranges_ - held_back_.count, live_locked(), reserved_granules_ - deferred,
 		tree_.free_granules() + held_back_.granules + deferred, tree_.largest_gap(), allocs_, frees(), bad_frees_,

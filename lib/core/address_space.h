@@ -96,7 +96,23 @@ public:
 	Extent next_live(Pfn pfn);
 	Totals totals();
 
-	SpinLock &lock() { return lock_; }
+	// Other processes use it too, from now on: changes are kept so that what one that dies has half
+	// done can be undone.
+	void share();
+
+	// Holds the lock; and what one who died under it has left half done is in order again.
+	class [[nodiscard]] Guard {
+	public:
+		explicit Guard(AddressSpace &space) : guard_(space.lock_)
+		{
+			if (space.lock_.inherited()) [[unlikely]]
+				space.repair();
+		}
+
+	private:
+		LockGuard guard_;
+	};
+
 	// With the lock held.
 	bool verify_locked(FILE *why) const;
 	Extent find_locked(Pfn pfn) const;
@@ -110,14 +126,29 @@ private:
 	bool holds_back_some_of(Pfn start, Pfn end) const;
 	bool release_all();
 	void release_oldest();
+	void forget_held_back();
 	Status free_locked(Pfn start, uint64_t size, Value value);
 	void note_taken(unsigned n);
 	bool try_unreserve(const Span &span);
 	bool settle_some();
 	bool verify_deferred(FILE *why) const;
 	bool verify_held_back(FILE *why) const;
+	void repair();
+	void count_reserved();
+
+	// [low, high) is to be reserved but for the hole in it. It touches no other reserved range. Kept while
+	// that goes on: done again by whoever finds it so, it comes to the same.
+	struct Reserving {
+		Pfn low, high;
+		Span hole;
+	};
+	void reserve_but(const Reserving &what);
+	void apply_reserving();
 
 	SpinLock lock_;
+	bool is_reserving_;  // reserving_ is not complete
+	Reserving reserving_;
+	Journal journal_;
 	RangeTree tree_;
 	NodePool pool_;
 	uint64_t reserved_ranges_, reserved_granules_;

@@ -6,13 +6,13 @@ namespace iovad::core {
 
 void AddressSpace::hold_back(Span *places, uint32_t ranges)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	held_back_ = {places, ranges, 0, 0, 0};
 }
 
 bool AddressSpace::release_held_back()
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	return release_all();
 }
 
@@ -55,6 +55,21 @@ bool AddressSpace::release_all()
 	while (held_back_.count != 0)
 		release_oldest();
 	return true;
+}
+
+// After the tree was repaired: what it holds of them counts, not what was noted.
+void AddressSpace::forget_held_back()
+{
+	if (held_back_.most == 0)
+		return;
+	for (Pfn pfn = tree_.first(); pfn < tree_.end();) {
+		const Extent e = tree_.find(pfn);
+		if (e.value == kHeldBack)
+			tree_.erase(e.start, e.end, kHeldBack);
+		pfn = e.end;
+	}
+	held_back_.count = 0;
+	held_back_.granules = 0;
 }
 
 bool AddressSpace::verify_held_back(FILE *why) const

@@ -10,7 +10,7 @@ namespace iovad::core {
 // once more.
 Status AddressSpace::reserve(Pfn start, Pfn end)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	if (holds_back_some_of(start, end) || pool_.available() < tree_.nodes_to_insert(1))
 		release_all();
 	Extent e = tree_.find(start);
@@ -35,24 +35,50 @@ Status AddressSpace::reserve(Pfn start, Pfn end)
 	if (pool_.available() < tree_.nodes_to_insert(1))
 		return Status::again;
 	deferred_.cut({start, end});
+	reserve_but({low, high, {high, high}});
+	return Status::ok;
+}
+
+void AddressSpace::reserve_but(const Reserving &what)
+{
+	reserving_ = what;
+	// For who inherits the lock: see Journal.
+	std::atomic_signal_fence(std::memory_order_seq_cst);
+	is_reserving_ = true;
+	std::atomic_signal_fence(std::memory_order_seq_cst);
+	apply_reserving();
+}
+
+// The nodes were counted before.
+void AddressSpace::apply_reserving()
+{
+	const auto [low, high, hole] = reserving_;
+	const auto claim = [this](Pfn start, Pfn end) {
+		if (start == end)
+			return;
+		tree_.claim(start, end, kReserved);
+		++reserved_ranges_;
+		reserved_granules_ += end - start;
+	};
+	Extent e;
 	for (Pfn pfn = low; pfn < high; pfn = e.end) {
 		e = tree_.find(pfn);
-		if (e.value == kReserved) {
-			tree_.erase(e.start, e.end, kReserved);
-			--reserved_ranges_;
-			reserved_granules_ -= e.end - e.start;
-		}
+		if (e.value != kReserved)
+			continue;
+		tree_.erase(e.start, e.end, kReserved);
+		--reserved_ranges_;
+		reserved_granules_ -= e.end - e.start;
 	}
-	tree_.claim(low, high, kReserved);
-	++reserved_ranges_;
-	reserved_granules_ += high - low;
-	return Status::ok;
+	claim(low, hole.start);
+	claim(hole.end, high);
+	std::atomic_signal_fence(std::memory_order_seq_cst);
+	is_reserving_ = false;
 }
 
 // With what it touches of the deferred: all that is left of a range needs no node.
 Status AddressSpace::unreserve(Pfn start, Pfn end)
 {
-	LockGuard guard(lock_);
+	const Guard guard(*this);
 	if (pool_.available() < tree_.nodes_to_insert(2))
 		release_all();
 	const Span span = {start, end};
@@ -74,21 +100,14 @@ bool AddressSpace::try_unreserve(const Span &span)
 	const unsigned parts = (e.start < span.start) + (span.end < e.end);
 	if (parts != 0 && pool_.available() < tree_.nodes_to_insert(parts))
 		return false;
-	tree_.erase(e.start, e.end, kReserved);
-	if (e.start < span.start)
-		tree_.claim(e.start, span.start, kReserved);
-	if (span.end < e.end)
-		tree_.claim(span.end, e.end, kReserved);
-	reserved_ranges_ += parts;
-	--reserved_ranges_;
-	reserved_granules_ -= span.end - span.start;
+	reserve_but({e.start, e.end, span});
 	return true;
 }
 
 void AddressSpace::settle()
 {
 	for (bool more = true; more;) {
-		LockGuard guard(lock_);
+		const Guard guard(*this);
 		more = settle_some();
 	}
 }

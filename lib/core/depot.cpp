@@ -55,6 +55,8 @@ void Depot::Stock::end_period()
 
 void Depot::init(Magazine *memory, uint32_t count, const Geometry &g, unsigned percent)
 {
+	first_ = memory;
+	count_ = count;
 	pool_ = {};
 	for (uint32_t i = count; i-- > 0;)
 		pool_.push(new (&memory[i]) Magazine{});
@@ -215,6 +217,21 @@ void Depot::take_all(MagazineList &out)
 		s.full.take_all(out);
 		s.empty.take_all(out);
 	}
+}
+
+void Depot::clear_shelves()
+{
+	for (Shelf &s : shelves_) {
+		LockGuard guard(s.lock);
+		s.full = s.empty = {};
+		s.lock.set_sound();
+	}
+}
+
+bool Depot::inherited() const
+{
+	return pool_lock_.inherited() ||
+	       std::any_of(std::begin(shelves_), std::end(shelves_), [](const Shelf &s) { return s.lock.inherited(); });
 }
 
 Depot::Charge Depot::charge(unsigned zone)

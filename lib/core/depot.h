@@ -64,6 +64,13 @@ public:
 	void take_all(MagazineList &out);
 	template <class Visit> void for_each_full(Visit visit);
 
+	// A process died that may have had magazines in its hands, or a lock. While nobody else uses the depot or has
+	// any in hand: all but those that are kept(magazine), by caches, come back. Out go those that hold addresses,
+	// to be emptied and put back.
+	template <class Kept> void rebuild(Kept kept, MagazineList &out);
+	// One who held a lock of it died.
+	bool inherited() const;
+
 	// Magazines in use, wherever they are. Acquire pairs with put_back(): who sees none
 	// sees what they held back in the tree.
 	uint32_t granted() const { return granted_.load(std::memory_order_acquire); }
@@ -99,7 +106,11 @@ private:
 	Magazine *enlarged(Magazine *empty);
 	bool grow(Bin bin);
 
+	void clear_shelves();
+
 	Shelf shelves_[kBins];
+	Magazine *first_;  // of all there are
+	uint32_t count_;
 	alignas(64) SpinLock pool_lock_;
 	MagazineList pool_;
 	Charge charge_[kZones];
@@ -114,6 +125,29 @@ template <class Visit> void Depot::for_each_full(Visit visit)
 		for (const iovad_hot_magazine *m = shelf.full.list.head; m; m = m->next)
 			visit(*static_cast<const Magazine *>(m));
 	}
+}
+
+template <class Kept> void Depot::rebuild(Kept kept, MagazineList &out)
+{
+	clear_shelves();
+	LockGuard guard(pool_lock_);
+	pool_ = {};
+	uint32_t granted = 0;
+	for (Charge &charge : charge_)
+		charge.used = 0;
+	for (Magazine *m = first_ + count_; m-- != first_;) {
+		const bool is_kept = kept(*m);
+		if (!is_kept && m->empty()) {
+			pool_.push(m);
+			continue;
+		}
+		++granted;
+		charge_[m->bin().zone()].used += most_granules(*m);
+		if (!is_kept)
+			out.push(m);
+	}
+	granted_.store(granted, std::memory_order_release);
+	pool_lock_.set_sound();
 }
 
 }  // namespace iovad::core

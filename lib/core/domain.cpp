@@ -17,26 +17,25 @@ iovad_hot_retire_queue closed;
 // Who is refused by the tree waits for them to land.
 class Domain::InFlight {
 public:
-	InFlight(DomainState &state, bool flies) : state_(state), flies_(flies)
+	// Of this cache, whose owner the caller is, or of none.
+	explicit InFlight(LcoreCache *cache) : cache_(cache)
 	{
-		if (flies_)
-			state_.in_flight.fetch_add(1, std::memory_order_relaxed);
+		if (cache_)
+			cache_->take_off();
 	}
 	~InFlight() { land(); }
 	InFlight(const InFlight &) = delete;
 	InFlight &operator=(const InFlight &) = delete;
 
-	// Release pairs with more_may_come(): who sees nobody in flight sees where they landed.
 	void land()
 	{
-		if (flies_)
-			state_.in_flight.fetch_sub(1, std::memory_order_release);
-		flies_ = false;
+		if (cache_)
+			cache_->land();
+		cache_ = nullptr;
 	}
 
 private:
-	DomainState &state_;
-	bool flies_;
+	LcoreCache *cache_;
 };
 
 struct Domain::Request {
@@ -49,8 +48,9 @@ struct Domain::Request {
 	bool cached;
 };
 
-Domain::Domain(DomainState *state, uint32_t pid) : state_(state), pid_(pid)
+Domain::Domain(DomainState *state, ProcessId process) : state_(state), process_(process)
 {
+	SpinLock::introduce();
 	const Geometry &g = state->config.geometry;
 	hot_.shift = g.shift;
 	hot_.border = g.zone_border();
@@ -122,6 +122,11 @@ template <class Use> Status Domain::with_cache(unsigned lcore, Use use)
 			return use(*cache);
 	}
 	LockGuard guard(state_->shared_lock);
+	if (state_->shared_lock.inherited()) [[unlikely]] {
+		state_->half_done.store(true, std::memory_order_relaxed);
+		state_->shared.abandon();
+		state_->shared_lock.set_sound();
+	}
 	return use(state_->shared);
 }
 
@@ -132,7 +137,7 @@ LcoreCache *Domain::claim_cache(unsigned lcore)
 		LcoreCache &cache = state_->caches[i];
 		if (cache.owned())
 			continue;
-		cache.set_owner(uint64_t{pid_} << 32 | (lcore + 1));
+		cache.set_owner(uint64_t{process_} << 32 | (lcore + 1));
 		set_cache_of(lcore, cache);
 		return &cache;
 	}
@@ -193,7 +198,7 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, Effort effor
 		Pfn run[AddressSpace::kRun];
 		const unsigned want = std::min(n - done, AddressSpace::kRun);
 		const unsigned ahead = cache && round == 0 ? ahead_of(*cache, r, want) : 0;
-		InFlight guard(*state_, ahead != 0);
+		InFlight guard(ahead != 0 ? cache : nullptr);
 		const uint64_t frees = space.frees();
 		Status status;
 		// What is taken ahead lies side by side where it can: so it is unmapped in few calls. And
@@ -308,7 +313,7 @@ Status Domain::free_to_tree(const uint64_t *iovas, uint64_t len, unsigned n)
 Status Domain::free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n)
 {
 	Depot &depot = state_->depot;
-	InFlight guard(*state_, true);  // magazines that overflow
+	const InFlight guard(&cache);  // magazines that overflow
 	Status status = Status::ok;
 	for (unsigned begin = 0, end; begin < n; begin = end) {
 		const Bin bin = Bin::of(klass, iovas[begin] >= hot_.border);

@@ -22,9 +22,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "core/address_space.h"
 #include "core/lcore_cache.h"
+#include "core/process.h"
 #include "core/views.h"
 
 namespace iovad::core {
@@ -60,7 +62,7 @@ struct DomainState {
 	SpinLock shared_lock;   // the shared cache
 	SpinLock reclaim_lock;  // one reclaimer at a time
 	std::atomic<uint64_t> fail_nospace, fail_again, reclaims, trims, resizes;
-	std::atomic<uint32_t> in_flight;  // threads that hold addresses on their way to or from the tree
+	std::atomic<bool> half_done;  // somebody died, and magazines are nobody's: see Domain::bury_dead()
 	Magazine none;
 	LcoreCache shared;
 	LcoreCache *caches;     // config.caches of them
@@ -72,8 +74,8 @@ struct DomainState {
 
 class Domain {
 public:
-	// pid tells this process from others that share the state.
-	Domain(DomainState *state, uint32_t pid);
+	// process tells this process from others that share the state: this_process(), or any number in tests.
+	Domain(DomainState *state, ProcessId process);
 	// Gives back what this process's caches hold.
 	~Domain();
 	Domain(const Domain &) = delete;
@@ -170,6 +172,17 @@ public:
 	};
 	Trimmed trim(unsigned most);
 
+	// Of processes that died: what their caches held, and magazines that they had in hand, go back to the tree.
+	// What they had been handed out, and at most one run of addresses in hand, stays live. Waits for lcores as
+	// verify() does; where one does not leave its cache, nothing is done and the next call tries again.
+	struct Buried {
+		unsigned caches;
+		uint64_t addresses;
+	};
+	Buried bury_dead();
+	// Another process attaches.
+	void share() { state_->space.share(); }
+
 	bool verify(FILE *why);
 	// Whether a cache or the depot holds it. Keeps lcores out of their caches for a moment; what they were about to
 	// take or to put may be missed.
@@ -263,11 +276,16 @@ private:
 	LcoreCache *claim_cache(unsigned lcore);
 	class InFlight;
 	bool more_may_come(uint64_t frees_before, unsigned &round);
-	// Acquire pairs with InFlight::land().
-	bool in_flight() const { return state_->in_flight.load(std::memory_order_acquire) != 0; }
+	bool in_flight() const;
+	bool await_landing() const;
+	class ReclaimGuard;
+	static ProcessId process_of(const LcoreCache &cache) { return static_cast<ProcessId>(cache.owner() >> 32); }
+	bool is_dead(const LcoreCache &cache) const;
+	bool anybody_died() const;
+	void collect_from_dead(std::vector<LcoreCache *> &dead, MagazineList &orphans);
 	enum class Patience { milliseconds, seconds };
 	asymmetric_fence::Reach reach_of(const LcoreCache &cache) const;
-	static bool quiesce(const LcoreCache &cache, Patience patience);
+	bool quiesce(const LcoreCache &cache, Patience patience) const;
 	template <class Choose, class Use, class Finish>
 	void with_revoked(Patience patience, Choose choose, Use use, Finish finish);
 	void empty_magazine(Magazine &m);
@@ -286,7 +304,7 @@ private:
 	Blocks blocks_[kClasses];
 
 	DomainState *state_;
-	uint32_t pid_;
+	ProcessId process_;
 	LcoreCache absent_;  // of lcores that have none
 };
 

@@ -29,11 +29,12 @@ void wait_a_little(unsigned round)
 
 // Wait until the owner is outside. The wait is bounded: the owner may be dead, or off
 // the CPU for long.
-bool Domain::quiesce(const LcoreCache &cache, Patience patience)
+bool Domain::quiesce(const LcoreCache &cache, Patience patience) const
 {
+	constexpr unsigned kLookAlive = 128;
 	const unsigned rounds = patience == Patience::milliseconds ? 2300 : 40000;
 	for (unsigned round = 0; cache.busy(); ++round) {
-		if (round == rounds)
+		if (round == rounds || (round % kLookAlive == kLookAlive - 1 && is_dead(cache)))
 			return false;
 		wait_a_little(round);
 	}
@@ -62,17 +63,60 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 		if (r.addresses != 0 || !r.complete)
 			return true;
 	}
-	for (unsigned i = 0; in_flight() && i < 2200; ++i) {
-		flying = true;
-		wait_a_little(i);
-	}
+	flying |= in_flight();
+	await_landing();
 	return flying || state_->space.frees() != frees_before;
 }
+
+bool Domain::in_flight() const
+{
+	bool any = false;
+	for_each_cache([&](const LcoreCache &cache) { any |= cache.flying(); });
+	return any;
+}
+
+// False: something is still in flight.
+bool Domain::await_landing() const
+{
+	for (unsigned i = 0; in_flight(); ++i) {
+		if (i == 2200)
+			return false;
+		wait_a_little(i);
+	}
+	return true;
+}
+
+bool Domain::is_dead(const LcoreCache &cache) const
+{
+	if (&cache == &state_->shared)
+		return state_->shared_lock.abandoned();
+	return cache.owned() && process_of(cache) != process_ && is_gone(process_of(cache));
+}
+
+// Who reclaims, one at a time. Where one died at it, its caches serve their owners again.
+class Domain::ReclaimGuard {
+public:
+	explicit ReclaimGuard(Domain &domain) : guard_(domain.state_->reclaim_lock)
+	{
+		DomainState &state = *domain.state_;
+		if (!state.reclaim_lock.inherited()) [[likely]]
+			return;
+		state.half_done.store(true, std::memory_order_relaxed);
+		domain.for_each_cache([](LcoreCache &cache) {
+			if (cache.revoked())
+				cache.restore();
+		});
+		state.reclaim_lock.set_sound();
+	}
+
+private:
+	LockGuard guard_;
+};
 
 // Whose it is: caches of other processes need a fence that reaches those.
 asymmetric_fence::Reach Domain::reach_of(const LcoreCache &cache) const
 {
-	const bool ours = !cache.owned() || cache.owner() >> 32 == pid_;
+	const bool ours = !cache.owned() || process_of(cache) == process_;
 	return ours ? asymmetric_fence::Reach::this_process : asymmetric_fence::Reach::all_processes;
 }
 
@@ -135,17 +179,24 @@ void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish fini
 	finish();
 }
 
+// Taken out before it is freed: where this process dies between the two, addresses are lost, and not
+// freed twice.
 void Domain::empty_magazine(Magazine &m)
 {
-	if (!m.empty())
-		put_into_tree(m.bin().granules(), kBlock, m.address, m.count());
-	m.set_count(0);
+	while (!m.empty()) {
+		uint64_t run[AddressSpace::kFreeRun];
+		const unsigned n = std::min(m.count(), AddressSpace::kFreeRun), left = m.count() - n;
+		std::copy_n(m.address + left, n, run);
+		m.set_count(left);
+		std::atomic_signal_fence(std::memory_order_seq_cst);
+		put_into_tree(m.bin().granules(), kBlock, run, n);
+	}
 	state_->depot.put_back(&m);
 }
 
 Domain::Reclaimed Domain::reclaim()
 {
-	LockGuard guard(state_->reclaim_lock);
+	const ReclaimGuard guard(*this);
 	MagazineList all;
 	bool complete = true;
 	// All caches, whatever they hold at the moment, and the depot while they are revoked: an
@@ -155,7 +206,7 @@ Domain::Reclaimed Domain::reclaim()
 		     [&](LcoreCache &cache, bool quiet) {
 			     if (quiet)
 				     cache.detach_all(all);
-			     complete &= quiet;
+			     complete &= quiet || is_dead(cache);
 		     },
 		     [&] { state_->depot.take_all(all); });
 	uint64_t moved = 0;
@@ -174,7 +225,7 @@ void Domain::release_lcore(unsigned lcore)
 		return;
 	{
 		// A reclaimer must not miss what is on its way to the tree.
-		LockGuard guard(state_->reclaim_lock);
+		const ReclaimGuard guard(*this);
 		MagazineList all;
 		bool released = false;
 		with_revoked(Patience::seconds, [&](const LcoreCache &c) { return &c == cache; },
@@ -192,6 +243,71 @@ void Domain::release_lcore(unsigned lcore)
 	}
 	LockGuard guard(state_->caches_lock);
 	cache->set_owner(0);
+}
+
+bool Domain::anybody_died() const
+{
+	bool any = state_->half_done.load(std::memory_order_relaxed) || state_->depot.inherited() || is_dead(state_->shared);
+	ProcessId alive = process_;
+	for_each_cache([&](const LcoreCache &cache) {
+		if (any || !cache.owned() || process_of(cache) == alive)
+			return;
+		any = is_dead(cache);
+		alive = process_of(cache);
+	});
+	return any;
+}
+
+// A cache that was left in the midst of something, and lists that were, are not to be trusted: they may name a
+// magazine that is elsewhere. So what the living hold is collected, and all other magazines come back.
+// Their own addresses are always theirs.
+Domain::Buried Domain::bury_dead()
+{
+	Buried buried = {};
+	if (!anybody_died())
+		return buried;
+	std::vector<LcoreCache *> dead;
+	MagazineList orphans;
+	{
+		const ReclaimGuard guard(*this);
+		state_->half_done.store(true, std::memory_order_relaxed);
+		collect_from_dead(dead, orphans);
+		while (Magazine *m = orphans.pop()) {
+			buried.addresses += m->count();
+			empty_magazine(*m);
+		}
+	}
+	// Not before: who claims one may use the depot.
+	const LockGuard guard(state_->caches_lock);
+	for (LcoreCache *cache : dead)
+		cache->set_owner(0);
+	buried.caches = static_cast<unsigned>(dead.size());
+	return buried;
+}
+
+void Domain::collect_from_dead(std::vector<LcoreCache *> &dead, MagazineList &orphans)
+{
+	std::vector<const Magazine *> kept;
+	const auto is_kept = [&](const Magazine &m) { return std::binary_search(kept.begin(), kept.end(), &m); };
+	bool complete = true;
+	with_revoked(Patience::seconds, [](const LcoreCache &) { return true; },
+		     [&](LcoreCache &cache, bool quiet) {
+			     if (is_dead(cache)) {
+				     cache.abandon();
+				     dead.push_back(&cache);
+			     } else if (quiet) {
+				     cache.for_each([&](const Magazine &m) { kept.push_back(&m); });
+			     } else {
+				     complete = false;
+			     }
+		     },
+		     [&] {
+			     if (!complete || !await_landing())
+				     return;
+			     std::sort(kept.begin(), kept.end());
+			     state_->depot.rebuild(is_kept, orphans);
+			     state_->half_done.store(false, std::memory_order_relaxed);
+		     });
 }
 
 void Domain::end_period()
@@ -299,7 +415,7 @@ bool Domain::verify(FILE *why)
 	};
 	const auto check_tree = [&] {
 		state_->depot.for_each_full(collect);
-		LockGuard guard(state_->space.lock());
+		const AddressSpace::Guard space(state_->space);
 		good &= state_->space.verify_locked(why);
 		for (const Cached &c : cached) {
 			if (state_->space.find_locked(c.start) != Extent{c.start, c.start + c.granules, kBlock})
@@ -307,12 +423,12 @@ bool Domain::verify(FILE *why)
 		}
 	};
 	{
-		LockGuard guard(state_->reclaim_lock);
+		const ReclaimGuard guard(*this);
 		with_revoked(Patience::seconds, [](const LcoreCache &) { return true; },
 			     [&](LcoreCache &cache, bool quiet) {
 				     if (quiet)
 					     cache.for_each(collect);
-				     else
+				     else if (!is_dead(cache))
 					     fail("an lcore stays inside its cache", 0);
 			     },
 			     check_tree);

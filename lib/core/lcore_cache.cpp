@@ -9,9 +9,21 @@ void LcoreCache::init(Magazine *none)
 {
 	hot_ = {};
 	revoked_ = 0;
+	in_flight_ = 0;
 	none_ = none;
 	for (unsigned bin = 0; bin < kBins; ++bin)
 		hot_.pair[bin].loaded = hot_.pair[bin].previous = withdrawn_[bin] = none;
+}
+
+void LcoreCache::abandon()
+{
+	for (unsigned bin = 0; bin < kBins; ++bin) {
+		for (Slot *slot : {&hot_.pair[bin].loaded, &hot_.pair[bin].previous, &withdrawn_[bin]})
+			store_relaxed(*slot, none_);
+	}
+	in_flight_.store(0, std::memory_order_relaxed);
+	// Outside; what it counted stays.
+	__atomic_store_n(&hot_.visits, hot_.visits & ~uint64_t{1}, __ATOMIC_RELEASE);
 }
 
 void LcoreCache::swap(Pair &p)

@@ -86,6 +86,15 @@ public:
 	// Acquire pairs with iovad_hot_leave(): what the owner did inside is seen.
 	bool busy() const { return (__atomic_load_n(&hot_.visits, __ATOMIC_ACQUIRE) & 1) != 0; }
 
+	// Addresses between it and the tree, in the hands of its owner. Release pairs with flying(): who sees
+	// none sees where they landed.
+	void take_off() { in_flight_.store(in_flight_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+	void land() { in_flight_.store(in_flight_.load(std::memory_order_relaxed) - 1, std::memory_order_release); }
+	bool flying() const { return in_flight_.load(std::memory_order_acquire) != 0; }
+
+	// Its owner died, perhaps inside: it holds nothing any more. The magazines are for Depot::rebuild().
+	void abandon();
+
 	// Every magazine held. A consistent picture for a reclaimer only.
 	template <class Use> void for_each(Use use) const;
 
@@ -147,6 +156,7 @@ private:
 
 	iovad_hot_cache hot_;  // first, see of()
 	std::atomic<uint32_t> revoked_;
+	std::atomic<uint32_t> in_flight_;  // written by the owner alone
 	Magazine *none_;
 	Slot withdrawn_[kBins];  // the loaded ones, while a reclaimer has them
 };

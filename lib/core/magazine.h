@@ -5,6 +5,8 @@
 // n and the bin are also read by others, as a gauge.
 #pragma once
 
+#include <atomic>
+
 #include "core/relaxed.h"
 #include "core/size_class.h"
 
@@ -24,7 +26,8 @@ struct alignas(64) Magazine : iovad_hot_magazine {
 
 static_assert(sizeof(Magazine) == 1024 && sizeof(iovad_hot_magazine) == 1024);
 
-// A list of magazines, last in first out, under somebody's lock.
+// A list of magazines, last in first out, under somebody's lock. Whenever that dies the list is one, if
+// not of that length.
 struct MagazineList {
 	Magazine *head = nullptr;
 	uint32_t length = 0;
@@ -32,6 +35,7 @@ struct MagazineList {
 	void push(Magazine *m)
 	{
 		m->next = head;
+		std::atomic_signal_fence(std::memory_order_seq_cst);
 		head = m;
 		++length;
 	}

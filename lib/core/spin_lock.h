@@ -3,12 +3,17 @@
 // of the depot. Not fair on purpose: threads without a core of their own are served too,
 // and a ticket whose holder is off the CPU would stop everybody behind it. For the same
 // reason a waiter gives up the CPU after a while.
+//
+// It says which process holds it. Who waits long looks whether that is alive, and takes the lock
+// over where it is not: inherited() tells that what the lock guards may be half done.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
 #include <sched.h>
+
+#include "core/process.h"
 
 namespace iovad::core {
 
@@ -23,29 +28,66 @@ inline void cpu_relax()
 
 class SpinLock {
 public:
+	// For all locks of this process, before others can see one: until then nobody tells whether it died.
+	static void introduce(ProcessId self = this_process()) { holder_ = self; }
+
 	void lock()
 	{
-		while (!try_lock()) [[unlikely]]
-			wait();
+		while (!try_lock()) [[unlikely]] {
+			if (wait())
+				return;
+		}
 	}
 	// Acquire pairs with the release in unlock().
-	bool try_lock() { return locked_.exchange(1, std::memory_order_acquire) == 0; }
+	bool try_lock()
+	{
+		uint32_t nobody = 0;
+		return locked_.compare_exchange_strong(nobody, holder_, std::memory_order_acquire, std::memory_order_relaxed);
+	}
 	void unlock() { locked_.store(0, std::memory_order_release); }
 
-private:
-	static constexpr unsigned kSpins = 1000;
-
-	[[gnu::noinline, gnu::cold]] void wait()
+	// One who died has it, and nobody has taken it over yet.
+	bool abandoned() const
 	{
-		for (unsigned i = 0; locked_.load(std::memory_order_relaxed) != 0; ++i) {
+		return is_dead(locked_.load(std::memory_order_relaxed));
+	}
+	// With the lock held: whether one who died had it, since set_sound().
+	bool inherited() const { return inherited_.load(std::memory_order_relaxed); }
+	void set_sound() { inherited_.store(false, std::memory_order_relaxed); }
+
+private:
+	static constexpr unsigned kSpins = 1000, kYields = 4096;
+	static constexpr uint32_t kSomebody = ~uint32_t{0};
+
+	// True: it is the caller's now, from one who died.
+	[[gnu::noinline, gnu::cold]] bool wait()
+	{
+		for (unsigned i = 0; const uint32_t holder = locked_.load(std::memory_order_relaxed); ++i) {
 			if (i < kSpins)
 				cpu_relax();
 			else
 				sched_yield();
+			if (i % kYields == kYields - 1 && is_dead(holder) && inherit(holder))
+				return true;
 		}
+		return false;
+	}
+	static bool is_dead(uint32_t holder)
+	{
+		return holder != 0 && holder != holder_ && holder != kSomebody && is_gone(holder);
+	}
+	bool inherit(uint32_t holder)
+	{
+		if (!locked_.compare_exchange_strong(holder, holder_, std::memory_order_acquire, std::memory_order_relaxed))
+			return false;
+		inherited_.store(true, std::memory_order_relaxed);
+		return true;
 	}
 
+	static inline uint32_t holder_ = kSomebody;
+
 	std::atomic<uint32_t> locked_ = 0;
+	std::atomic<bool> inherited_ = false;
 };
 
 class [[nodiscard]] LockGuard {

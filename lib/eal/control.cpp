@@ -91,6 +91,14 @@ unsigned trim(iovad_domain &d, uint64_t now)
 	return d.upkeep.trim(d.core, now);
 }
 
+unsigned bury(iovad_domain &d, uint64_t now)
+try {
+	const Stopwatch stopwatch(statistics.trim_ns);
+	return d.upkeep.bury(d.core, d.log, now);
+} catch (const std::bad_alloc &) {
+	return 0;  // as above
+}
+
 // Until the domains want the next pass.
 unsigned serve_bounce(uint64_t end)
 {
@@ -101,7 +109,7 @@ unsigned serve_bounce(uint64_t end)
 unsigned serve(iovad_domain &d)
 {
 	const uint64_t now = now_ns();
-	const unsigned items = serve_mappings(d) + add_nodes(d, now) + trim(d, now);
+	const unsigned items = serve_mappings(d) + add_nodes(d, now) + trim(d, now) + bury(d, now);
 	d.log.settle(now);
 	return items;
 }

@@ -33,4 +33,15 @@ unsigned CoreUpkeep::trim(core::Domain &core, uint64_t now)
 	return magazines;
 }
 
+unsigned CoreUpkeep::bury(core::Domain &core, DomainLog &log, uint64_t now)
+{
+	if (now < look_again_ns_)
+		return 0;
+	look_again_ns_ = now + kPeriodNs;
+	const core::Domain::Buried buried = core.bury_dead();
+	if (buried.caches != 0 || buried.addresses != 0)
+		log.buried(buried.caches, buried.addresses);
+	return buried.caches;
+}
+
 }  // namespace iovad::eal

@@ -20,10 +20,12 @@ public:
 	unsigned add_nodes(core::Domain &core, DomainMemory &memory, DomainLog &log, uint64_t now_ns);
 	// How many magazines it took away.
 	unsigned trim(core::Domain &core, uint64_t now_ns);
+	// What processes that died held in caches and in hand; how many caches. May throw bad_alloc.
+	unsigned bury(core::Domain &core, DomainLog &log, uint64_t now_ns);
 
 private:
 	uint64_t no_nodes_before_ns_ = 0;
-	uint64_t period_end_ns_ = 0;
+	uint64_t period_end_ns_ = 0, look_again_ns_ = 0;
 	bool trimming_ = false;
 };
 

@@ -38,7 +38,7 @@ struct alignas(64) SharedDomain {
 	iovad_backend backend;
 	uint64_t lazy_max_age_us, lazy_max_bytes;
 	core::SpinLock processes_lock;
-	uint32_t processes[kMaxProcesses];  // pids of those attached, 0: free
+	core::ProcessId processes[kMaxProcesses];  // attached, 0: free
 	core::DomainState *state;
 	core::MappingTable *mappings;  // null without a backend
 	core::RetireQueues *retired;   // likewise
@@ -47,8 +47,8 @@ struct alignas(64) SharedDomain {
 }  // namespace iovad::eal
 
 struct iovad_domain {
-	iovad_domain(const rte_memzone *zone, iovad::eal::SharedDomain *domain, uint32_t pid)
-		: core(domain->state, pid), memzone(zone), shared(domain), mappings(domain->mappings),
+	iovad_domain(const rte_memzone *zone, iovad::eal::SharedDomain *domain)
+		: core(domain->state, iovad::core::this_process()), memzone(zone), shared(domain), mappings(domain->mappings),
 		  log(domain->name)
 	{
 	}

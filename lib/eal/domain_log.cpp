@@ -15,7 +15,7 @@ void DomainLog::mention(Kind kind, uint64_t withheld)
 {
 	static constexpr const char *kNames[] = {"failures of the backend", "attempts to unmap what is quarantined",
 						 "unmaps in the caller", "unmaps of what was not mapped",
-						 "attempts to get tree nodes"};
+						 "attempts to get tree nodes", "deaths of processes"};
 	static_assert(std::size(kNames) == kKinds);
 	if (withheld != 0)
 		IOVAD_LOG(WARNING, "%s: %" PRIu64 " more %s in %" PRIu64 " s", domain_, withheld, kNames[kind],
@@ -73,6 +73,13 @@ void DomainLog::no_nodes(uint64_t bytes)
 	if (may_write(nodes))
 		IOVAD_LOG(ERR, "%s: EAL has no memory for %" PRIu64 " KiB of tree nodes, without which allocations will fail with "
 			  "-EAGAIN: give it more, or create the domain with more max_ranges", domain_, bytes >> 10);
+}
+
+void DomainLog::buried(unsigned caches, uint64_t addresses)
+{
+	if (may_write(deaths))
+		IOVAD_LOG(WARNING, "%s: a process that was attached died: %u caches of its lcores are free again, %" PRIu64
+			  " addresses in them back in the tree; what it was handed out stays live", domain_, caches, addresses);
 }
 
 }  // namespace iovad::eal

@@ -26,12 +26,14 @@ public:
 	void bad_unmap(uint64_t iova, uint64_t len);
 	// EAL has no memory for so many bytes of tree nodes.
 	void no_nodes(uint64_t bytes);
+	// Processes died that had so many caches, and addresses in them and in hand.
+	void buried(unsigned caches, uint64_t addresses);
 
 	// Mentions what was withheld in intervals that are over.
 	void settle(uint64_t now_ns);
 
 private:
-	enum Kind { failure, quarantine, in_caller, not_mapped, nodes, kKinds };
+	enum Kind { failure, quarantine, in_caller, not_mapped, nodes, deaths, kKinds };
 
 	bool may_write(Kind kind);
 	void mention(Kind kind, uint64_t withheld);

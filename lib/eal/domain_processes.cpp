@@ -3,16 +3,11 @@
 
 #include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
-
-#include <unistd.h>
 
 namespace iovad::eal {
 
 namespace {
-
-bool alive(uint32_t pid) { return kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH; }
 
 uint64_t magic_of(SharedDomain &domain, std::memory_order order)
 {
@@ -43,34 +38,32 @@ int enter(SharedDomain &shared, size_t len)
 
 }  // namespace
 
-uint32_t this_process() { return static_cast<uint32_t>(getpid()); }
-
-bool add_process(SharedDomain &shared, uint32_t pid)
+bool add_process(SharedDomain &shared, ProcessId process)
 {
 	core::LockGuard guard(shared.processes_lock);
-	for (uint32_t &slot : shared.processes) {
-		if (slot == 0 || !alive(slot)) {
-			slot = pid;
+	for (ProcessId &slot : shared.processes) {
+		if (slot == 0 || core::is_gone(slot)) {
+			slot = process;
 			return true;
 		}
 	}
 	return false;
 }
 
-void remove_process(SharedDomain &shared, uint32_t pid)
+void remove_process(SharedDomain &shared, ProcessId process)
 {
 	core::LockGuard guard(shared.processes_lock);
-	for (uint32_t &slot : shared.processes) {
-		if (slot == pid)
+	for (ProcessId &slot : shared.processes) {
+		if (slot == process)
 			slot = 0;
 	}
 }
 
-uint32_t other_process(SharedDomain &shared, uint32_t pid)
+ProcessId other_process(SharedDomain &shared, ProcessId process)
 {
 	core::LockGuard guard(shared.processes_lock);
-	for (const uint32_t slot : shared.processes) {
-		if (slot != 0 && slot != pid && alive(slot))
+	for (const ProcessId slot : shared.processes) {
+		if (slot != 0 && slot != process && !core::is_gone(slot))
 			return slot;
 	}
 	return 0;

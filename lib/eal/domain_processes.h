@@ -23,12 +23,14 @@ struct ZoneName {
 	explicit ZoneName(const char *domain) { std::snprintf(text, sizeof text, "iovad_%s", domain); }
 };
 
-uint32_t this_process();
+using core::ProcessId;
+using core::this_process;
+
 // False: the list is full of processes that are alive.
-bool add_process(SharedDomain &shared, uint32_t pid);
-void remove_process(SharedDomain &shared, uint32_t pid);
+bool add_process(SharedDomain &shared, ProcessId process);
+void remove_process(SharedDomain &shared, ProcessId process);
 // One that is alive, or 0.
-uint32_t other_process(SharedDomain &shared, uint32_t pid);
+ProcessId other_process(SharedDomain &shared, ProcessId process);
 
 // Of this process to a domain, by its name: ends with the object, unless it is kept.
 class Attachment {

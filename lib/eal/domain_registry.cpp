@@ -66,7 +66,7 @@ iovad_domain *find_handle(const char *name)
 iovad_domain *open_handle(const rte_memzone *zone, const debug::Settings &settings)
 try {
 	auto *shared = static_cast<SharedDomain *>(zone->addr);
-	auto d = std::make_unique<iovad_domain>(zone, shared, this_process());
+	auto d = std::make_unique<iovad_domain>(zone, shared);
 	if (shared->flags & IOVAD_DOMAIN_F_DEBUG)
 		d->checker = std::make_unique<debug::Checker>(shared->name, d->core, d->mappings, settings);
 	d->lcore_callback = rte_lcore_callback_register(zone->name, lcore_comes, lcore_goes, d.get());
@@ -348,6 +348,7 @@ iovad_domain *lookup_domain(const char *name)
 	if (!d)
 		return nullptr;
 	attachment.keep();
+	d->core.share();
 	add_handle(d, DomainsInUse());
 	return d;
 }
@@ -361,8 +362,8 @@ int destroy_domain(iovad_domain *d)
 		return 0;
 	}
 	Withdrawn withdrawn(*d->shared);
-	if (const uint32_t pid = other_process(*d->shared, this_process())) {
-		IOVAD_LOG(ERR, "%s: not destroyed, process %u is attached", d->shared->name, pid);
+	if (const ProcessId other = other_process(*d->shared, this_process())) {
+		IOVAD_LOG(ERR, "%s: not destroyed, process %u is attached", d->shared->name, core::pid_of(other));
 		return -EBUSY;
 	}
 	if (has_devices(*d)) {

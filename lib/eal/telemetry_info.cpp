@@ -47,9 +47,9 @@ void tell_info(iovad_domain &d, Answer &answer)
 	answer.text("isa", core::isa_name(core::current_isa()));
 	answer.numbers("processes", [&](auto add) {
 		core::LockGuard guard(shared.processes_lock);
-		for (const uint32_t pid : shared.processes) {
-			if (pid != 0)
-				add(pid);
+		for (const core::ProcessId process : shared.processes) {
+			if (process != 0)
+				add(core::pid_of(process));
 		}
 	});
 	answer.number("metadata_bytes", shared.bytes);

@@ -249,7 +249,7 @@ private:
 		EXPECT_EQ(oracle_.live(), t.live_granules);
 		EXPECT_EQ(oracle_.reserved(), t.reserved_granules);
 		EXPECT_EQ(oracle_.granules(), t.live_granules + t.reserved_granules + t.free_granules);
-		LockGuard guard(space_.lock());
+		const AddressSpace::Guard guard(space_);
 		EXPECT_TRUE(space_.verify_locked(stderr));
 	}
 

@@ -24,7 +24,7 @@ protected:
 	}
 	void expect_sound()
 	{
-		LockGuard guard(space_.lock());
+		const AddressSpace::Guard guard(space_);
 		EXPECT_TRUE(space_.verify_locked(stderr));
 	}
 	Pfn alloc(uint64_t size)

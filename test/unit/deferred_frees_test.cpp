@@ -32,7 +32,7 @@ protected:
 	bool add(uint32_t nodes) { return space_.add_nodes(memory(nodes), size_t{nodes} * kNodeBytes); }
 	void expect_sound()
 	{
-		LockGuard guard(space_.lock());
+		const AddressSpace::Guard guard(space_);
 		EXPECT_TRUE(space_.verify_locked(stderr));
 	}
 	void reserve_and_starve(Pfn start, Pfn end)
@@ -209,7 +209,7 @@ public:
 			}
 		}
 		ASSERT_EQ(space_.totals().reserved_granules, reserved);
-		LockGuard guard(space_.lock());
+		const AddressSpace::Guard guard(space_);
 		ASSERT_TRUE(space_.verify_locked(stderr));
 	}
 	void finish()

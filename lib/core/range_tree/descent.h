@@ -22,6 +22,16 @@ template <class Kernels> struct Descent {
 	Leaf &leaf(NodeRef ref) const { return t.pool_->leaf(ref); }
 	Inner &inner(NodeRef ref) const { return t.pool_->inner(ref); }
 
+	// Before nodes of the path change.
+	void note(const Path &path) const
+	{
+		if (!t.pool_->journal()) [[likely]]
+			return;
+		for (unsigned d = 0; d < t.height_; ++d)
+			t.pool_->note(path.node[d]);
+		t.pool_->note(path.leaf);
+	}
+
 	// Position on the highest gap that satisfies r; false where there is none.
 	bool search(const Request &r, Path &path, unsigned &index) const
 	{

@@ -26,6 +26,7 @@ template <class Kernels> struct GivingBack {
 		const Leaf &l = *path.leaf;
 		if (l.key[i] != key_of(start, value) || pfn_of(l.key[i + 1]) != end)
 			return Status::not_found;
+		ways.note(path);
 		t.count_given_back(start, end);
 		if (i > 0 && i + 1 < l.n) [[likely]]
 			erase_inside(path, i);
@@ -57,13 +58,16 @@ template <class Kernels> struct GivingBack {
 		if (i + 1 == path.leaf->n) {
 			Path right = path;
 			if (ways.step_right(right) && value_of(right.leaf->key[0]) == 0) {
+				ways.note(right);
 				drop_first(right, path);
 				i = ways.locate(start, path);
+				ways.note(path);
 			}
 		}
 		if (i == 0) {
 			Path left = path;
 			if (ways.step_left(left) && value_of(left.leaf->key[left.leaf->n - 1]) == 0) {
+				ways.note(left);
 				absorb_first(path, left);
 				return;
 			}
@@ -163,6 +167,7 @@ template <class Kernels> struct GivingBack {
 			if (low >= node.n || low + 1 >= node.n)
 				continue;
 			const NodeRef high_ref = node.child[low + 1];
+			t.pool_->note(&t.pool_->leaf(node.child[low]));
 			if (!merge(*t.pool_, node.child[low], high_ref, node.key[low + 1]))
 				continue;
 			Summary both = node.summary(low);

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "core/range_tree/node.h"
+#include "core/range_tree/journal.h"
 
 namespace iovad::core {
 
@@ -28,6 +28,16 @@ public:
 		fresh_left_ = capacity;
 		chunks_left_ = freed_ = 0;
 		chunk_head_ = freed_head_ = 0;
+		journal_ = nullptr;
+	}
+
+	// From now on changes are noted there; it stays. note() is to be called before a node changes.
+	void keep(Journal &journal) { journal_ = &journal; }
+	Journal *journal() const { return journal_; }
+	void note(void *node) const
+	{
+		if (journal_) [[unlikely]]
+			journal_->note(node, kNodeBytes);
 	}
 
 	uint32_t capacity() const { return capacity_; }
@@ -44,6 +54,7 @@ public:
 	{
 		if (freed_ != 0) {
 			const NodeRef ref = freed_head_;
+			note(at(ref));
 			freed_head_ = *static_cast<NodeRef *>(at(ref));
 			--freed_;
 			return ref;
@@ -51,11 +62,13 @@ public:
 		if (fresh_left_ == 0) [[unlikely]]
 			next_chunk();
 		--fresh_left_;
+		note(at(fresh_));
 		return fresh_++;
 	}
 
 	void give(NodeRef ref)
 	{
+		note(at(ref));
 		*static_cast<NodeRef *>(at(ref)) = freed_head_;
 		freed_head_ = ref;
 		++freed_;
@@ -87,6 +100,7 @@ private:
 	NodeRef chunk_head_;
 	uint32_t freed_;        // nodes in the list of freed ones
 	NodeRef freed_head_;
+	Journal *journal_;      // null: none is kept
 };
 
 }  // namespace iovad::core

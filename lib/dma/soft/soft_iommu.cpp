@@ -16,6 +16,8 @@ constexpr uint64_t kPageSizes = uint64_t{1} << 12 | uint64_t{1} << 21 | uint64_t
 Outcome invalid(const char *advice) { return {Status::invalid, EINVAL, advice}; }
 Outcome no_memory(const char *advice) { return {Status::no_memory, ENOMEM, advice}; }
 
+constexpr Outcome kInjected = {Status::failed, EIO, "the software IOMMU was told to fail"};
+
 Outcome check_config(const SoftConfig &config)
 {
 	if (config.address_bits < 32 || config.address_bits > 57)
@@ -114,8 +116,19 @@ Outcome SoftIommu::check(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir)
 	return {};
 }
 
+bool SoftIommu::fails_now()
+{
+	const uint64_t every = fail_every_.load(std::memory_order_relaxed);
+	if (every == 0 || (counted_.fetch_add(1, std::memory_order_relaxed) + 1) % every != 0)
+		return false;
+	injected_.fetch_add(1, std::memory_order_relaxed);
+	return true;
+}
+
 Outcome SoftIommu::map(uint64_t iova, void *va, uint64_t len, uint32_t dir)
 {
+	if (fails_now())
+		return kInjected;
 	const uint64_t memory = reinterpret_cast<uintptr_t>(va);
 	const std::lock_guard guard(mutex_);
 	const Outcome outcome = check(iova, memory, len, dir);
@@ -147,6 +160,10 @@ Outcome SoftIommu::unmap(uint64_t iova, uint64_t len, uint64_t mapped)
 Backend::Unmapped SoftIommu::unmap_runs(std::span<const Backend::Run> runs)
 {
 	Unmapped done;
+	if (fails_now()) {
+		done.why = kInjected;
+		return done;
+	}
 	for (; done.runs < runs.size(); ++done.runs) {
 		const Backend::Run &run = runs[done.runs];
 		done.why = remove(run.iova, run.len, run.mapped);

@@ -112,6 +112,10 @@ public:
 
 	Requesters &requesters() { return requesters_; }
 
+	// Every nth call that maps or unmaps fails before it does anything; 0: none. Any thread.
+	void fail_every(uint64_t n) { fail_every_.store(n, std::memory_order_relaxed); }
+	uint64_t injected() const { return injected_.load(std::memory_order_relaxed); }
+
 private:
 	enum class State { live, draining, stuck };
 	struct Record {
@@ -138,6 +142,7 @@ private:
 	bool taken(uint64_t iova, uint64_t len) const;
 	bool addressable(uint64_t iova, uint64_t len) const;
 	Outcome check(uint64_t iova, uint64_t va, uint64_t len, uint32_t dir) const;
+	bool fails_now();
 	Outcome install(uint64_t iova, const Record &record);
 	Stretch beginning_in(uint64_t iova, uint64_t len);
 	static bool is_whole(const Stretch &run, uint64_t iova, uint64_t len, uint64_t mapped);
@@ -157,6 +162,7 @@ private:
 	uint64_t locked_ = 0;   // bytes of all records
 	uint64_t cleared_ = 0;  // of these, bytes of records that are not live
 	std::atomic<uint64_t> flushes_ = 0;
+	std::atomic<uint64_t> fail_every_ = 0, counted_ = 0, injected_ = 0;
 
 	Requesters requesters_;
 	FaultLog faults_;

@@ -24,6 +24,9 @@
  *            compiled into the caller, and exported too: for pointers to them, and for other languages. The
  *            struct behind a domain stays private; a program that was built
  *            for another layout of it does not load with this library.
+ *   Processes  One that is killed, wherever it is, does not stop the others. What it had been handed
+ *            out stays live, for whoever knows of it to free; the control lcore (iovad_control.h) takes
+ *            back what its caches held. All have to be of one pid namespace for that.
  *   Reuse    With IOVAD_BACKEND_NONE a freed address may be handed out again
  *            as soon as the free is called.
  */

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Processes that share a domain, as each knows the others: who holds a lock or a cache may have been
+// killed, and others have to go on.
+//
+// A ProcessId is a pid with, in its upper bits, which pid namespace that is of. Of a process of another
+// namespace nobody can tell whether it is alive: it counts as alive.
+#pragma once
+
+#include <cstdint>
+
+namespace iovad::core {
+
+using ProcessId = uint32_t;
+
+// Makes system calls, as does is_gone().
+ProcessId this_process();
+constexpr uint32_t pid_of(ProcessId process) { return process & ((1u << 22) - 1); }
+// It has ended, for sure. A pid that came again counts as the process it was.
+bool is_gone(ProcessId process);
+
+}  // namespace iovad::core

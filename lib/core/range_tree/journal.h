@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a change of the tree overwrites, so that it can be undone where a process was killed in its
+// midst. A plain struct in shared memory, under the tree's lock; kept only where processes share the tree.
+//
+// What a process stored before it died others see in its order; so fences are for the compiler alone.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "core/range_tree/node.h"
+
+namespace iovad::core {
+
+class Journal {
+public:
+	// Before the bytes change, a node or less. Noted twice, the first note counts.
+	void note(void *at, uint32_t bytes)
+	{
+		if (n_ == kMost) [[unlikely]]
+			__builtin_trap();
+		Note &note = notes_[n_];
+		note.at = at;
+		note.bytes = bytes;
+		std::memcpy(note.was, at, bytes);
+		fence();
+		++n_;
+		fence();
+	}
+	// The change is complete.
+	void end()
+	{
+		fence();
+		n_ = 0;
+		fence();
+	}
+	// Of a process that died: as it was before the change that was not complete.
+	void undo()
+	{
+		for (uint32_t i = n_; i-- > 0;)
+			std::memcpy(notes_[i].at, notes_[i].was, notes_[i].bytes);
+		end();
+	}
+
+private:
+	// Four paths, what is merged and given back beside them twice, and the tree and the pool: of
+	// the 10 levels that 2^31 nodes can have at worst.
+	static constexpr uint32_t kMost = 128;
+
+	struct Note {
+		void *at;
+		uint32_t bytes;
+		std::byte was[kNodeBytes];
+	};
+
+	static void fence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+	uint32_t n_ = 0;
+	Note notes_[kMost];
+};
+
+}  // namespace iovad::core
