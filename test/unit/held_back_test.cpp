@@ -24,7 +24,7 @@ protected:
 	}
 	~HeldBack() override
 	{
-		LockGuard guard(space_.lock());
+		const AddressSpace::Guard guard(space_);
 		EXPECT_TRUE(space_.verify_locked(stderr));
 	}
 
@@ -135,7 +135,7 @@ TEST_F(HeldBack, AtRandomNothingIsLost)
 		}
 		ASSERT_EQ(100 - granules, free_granules());
 	}
-	LockGuard guard(space_.lock());
+	const AddressSpace::Guard guard(space_);
 	EXPECT_TRUE(space_.verify_locked(stderr));
 }
 
