@@ -225,9 +225,9 @@ Extent AddressSpace::next_live(Pfn pfn)
 AddressSpace::Totals AddressSpace::totals()
 {
 	const Guard guard(*this);
-	const uint64_t deferred = deferred_.granules();
+	const uint64_t deferred = deferred_.granules(), released = held_back_.ever - held_back_.count;
 	return {tree_.ranges() - reserved_ranges_ - held_back_.count, live_locked(), reserved_granules_ - deferred,
-		tree_.free_granules() + held_back_.granules + deferred, tree_.largest_gap(), allocs_, frees(), bad_frees_,
+		tree_.free_granules() + held_back_.granules + deferred, tree_.largest_gap(), allocs_, frees() - released, bad_frees_,
 		pool_.used(), tree_.leaves_visited(), tree_.searches(), grows_, deferred_.size()};
 }
 

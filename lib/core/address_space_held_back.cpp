@@ -28,12 +28,14 @@ void AddressSpace::keep_back(Pfn start, Pfn end)
 	held_back_.granules += end - start;
 }
 
+// Counted among what was given back once more: who was refused just before must ask again.
 void AddressSpace::release_oldest()
 {
 	const Span span = held_back_.places[(held_back_.ever - held_back_.count) % held_back_.most];
 	tree_.erase(span.start, span.end, kHeldBack);
 	--held_back_.count;
 	held_back_.granules -= span.end - span.start;
+	frees_.store(frees_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
 bool AddressSpace::holds_back_some_of(Pfn start, Pfn end) const

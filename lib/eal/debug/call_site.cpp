@@ -94,8 +94,11 @@ std::vector<std::string> CallSite::where() const
 {
 	void *const *const end = frame + frames;
 	void *const *from = frame;
-	if (const void *own = own_module())
-		from = std::find_if(frame, end, [own](const void *f) { return module_of(f) != own; });
+	if (const void *own = own_module()) {
+		// A sanitizer's backtrace() may lie before.
+		const auto is_own = [own](const void *f) { return module_of(f) == own; };
+		from = std::find_if_not(std::find_if(frame, end, is_own), end, is_own);
+	}
 	std::vector<std::string> names;
 	for (; from != end && names.size() < kShown; ++from)
 		names.push_back(name_of(*from));

@@ -103,7 +103,7 @@ try {
 }  // namespace
 
 Checker::Checker(const char *name, core::Domain &core, core::MappingTable *mappings, const Settings &settings)
-	: name_(name), core_(core), mappings_(mappings), ledger_(settings.history, core.geometry().granule),
+	: core_(core), mappings_(mappings), ledger_(settings.history, core.geometry().granule),
 	  findings_(name, settings.fatal)
 {
 }

@@ -79,7 +79,6 @@ private:
 	void look_at_memory_of(const Record &record);
 	std::optional<uint32_t> number_at(uint64_t iova, bool with_regions) const;
 
-	const char *const name_;
 	core::Domain &core_;
 	core::MappingTable *const mappings_;
 	Ledger ledger_;
