@@ -36,7 +36,6 @@ void AddressSpace::repair()
 		apply_reserving();
 		count_reserved();
 	}
-	lock_.set_sound();
 }
 
 void AddressSpace::count_reserved()

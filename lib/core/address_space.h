@@ -103,14 +103,18 @@ public:
 	// Holds the lock; and what one who died under it has left half done is in order again.
 	class [[nodiscard]] Guard {
 	public:
-		explicit Guard(AddressSpace &space) : guard_(space.lock_)
+		// One who dies at the repair leaves the lock to the next, who repairs.
+		explicit Guard(AddressSpace &space) : lock_(space.lock_)
 		{
-			if (space.lock_.inherited()) [[unlikely]]
+			if (lock_.lock()) [[unlikely]]
 				space.repair();
 		}
+		~Guard() { lock_.unlock(); }
+		Guard(const Guard &) = delete;
+		Guard &operator=(const Guard &) = delete;
 
 	private:
-		LockGuard guard_;
+		SpinLock &lock_;
 	};
 
 	// With the lock held.

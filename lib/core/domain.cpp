@@ -137,6 +137,7 @@ LcoreCache *Domain::claim_cache(unsigned lcore)
 		LcoreCache &cache = state_->caches[i];
 		if (cache.owned())
 			continue;
+		state_->claimed.store(std::max(state_->claimed.load(std::memory_order_relaxed), i + 1), std::memory_order_relaxed);
 		cache.set_owner(uint64_t{process_} << 32 | (lcore + 1));
 		set_cache_of(lcore, cache);
 		return &cache;

@@ -62,6 +62,7 @@ struct DomainState {
 	SpinLock shared_lock;   // the shared cache
 	SpinLock reclaim_lock;  // one reclaimer at a time
 	std::atomic<uint64_t> fail_nospace, fail_again, reclaims, trims, resizes;
+	std::atomic<uint32_t> claimed;  // caches from this one on have never had an owner
 	std::atomic<bool> half_done;  // somebody died, and magazines are nobody's: see Domain::bury_dead()
 	Magazine none;
 	LcoreCache shared;

@@ -70,9 +70,8 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 
 bool Domain::in_flight() const
 {
-	bool any = false;
-	for_each_cache([&](const LcoreCache &cache) { any |= cache.flying(); });
-	return any;
+	const LcoreCache *const end = state_->caches + state_->claimed.load(std::memory_order_relaxed);
+	return state_->shared.flying() || std::any_of<const LcoreCache *>(state_->caches, end, [](const LcoreCache &c) { return c.flying(); });
 }
 
 // False: something is still in flight.

@@ -31,12 +31,14 @@ public:
 	// For all locks of this process, before others can see one: until then nobody tells whether it died.
 	static void introduce(ProcessId self = this_process()) { holder_ = self; }
 
-	void lock()
+	// True: it is taken over from one who died.
+	bool lock()
 	{
 		while (!try_lock()) [[unlikely]] {
 			if (wait())
-				return;
+				return true;
 		}
+		return false;
 	}
 	// Acquire pairs with the release in unlock().
 	bool try_lock()

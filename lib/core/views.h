@@ -3,6 +3,7 @@
 // on, but not one with another.
 #pragma once
 
+#include "core/process.h"
 #include "core/size_class.h"
 
 namespace iovad::core {
@@ -10,7 +11,7 @@ namespace iovad::core {
 inline constexpr unsigned kNoLcore = ~0u;
 
 struct CacheView {
-	uint32_t pid;    // that of Domain's constructor
+	ProcessId process;  // that of Domain's constructor
 	unsigned lcore;  // kNoLcore: the shared cache, of all processes
 	uint64_t hits, depot_hits;
 	uint32_t cached[kBins];  // addresses, by Bin::index()

@@ -67,7 +67,7 @@ void tell_caches(iovad_domain &d, unsigned first_row, Answer &answer)
 	rows.erase(rows.begin(), rows.begin() + std::min<ptrdiff_t>(first_row, std::ssize(rows)));
 	if (rows.size() > kMostRows)
 		rows.erase(rows.begin() + kMostRows, rows.end());
-	column(answer, "lcore_pid", rows, [](const Row &row) { return row.view.pid; });
+	column(answer, "lcore_pid", rows, [](const Row &row) { return core::pid_of(row.view.process); });
 	column(answer, "lcore_id", rows, [](const Row &row) { return row.view.lcore; });
 	column(answer, "lcore_cached", rows, [](const Row &row) { return row.all; });
 	for (unsigned klass = 0; klass < core::kClasses; ++klass)

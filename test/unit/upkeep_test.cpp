@@ -143,7 +143,7 @@ TEST(UpkeepTest, ViewsSayWhatEachCacheHolds)
 	std::vector<CacheView> views;
 	d.domain.for_each_cache_view([&](const CacheView &v) { views.push_back(v); });
 	ASSERT_EQ(views.size(), 2u);
-	EXPECT_EQ(views[0].pid, 1u);
+	EXPECT_EQ(views[0].process, 1u);
 	EXPECT_EQ(views[0].lcore, 3u);
 	EXPECT_GE(views[0].cached[Bin::of(2, 1).index()], 10u);
 	EXPECT_EQ(views[0].cached[Bin::of(0, 1).index()], 0u);

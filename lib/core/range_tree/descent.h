@@ -32,6 +32,29 @@ template <class Kernels> struct Descent {
 		t.pool_->note(path.leaf);
 	}
 
+	// While the tree changes, at first along this path: a journal, if one is kept, has it as it was.
+	class [[nodiscard]] Change {
+	public:
+		Change(RangeTree &t, const Path &path) : journal_(t.pool_->journal())
+		{
+			if (!journal_) [[likely]]
+				return;
+			journal_->note(&t, sizeof t);
+			journal_->note(t.pool_, sizeof *t.pool_);
+			Descent{t}.note(path);
+		}
+		~Change()
+		{
+			if (journal_) [[unlikely]]
+				journal_->end();
+		}
+		Change(const Change &) = delete;
+		Change &operator=(const Change &) = delete;
+
+	private:
+		Journal *const journal_;
+	};
+
 	// Position on the highest gap that satisfies r; false where there is none.
 	bool search(const Request &r, Path &path, unsigned &index) const
 	{

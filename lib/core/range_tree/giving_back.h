@@ -26,7 +26,7 @@ template <class Kernels> struct GivingBack {
 		const Leaf &l = *path.leaf;
 		if (l.key[i] != key_of(start, value) || pfn_of(l.key[i + 1]) != end)
 			return Status::not_found;
-		ways.note(path);
+		const typename Descent<Kernels>::Change change(t, path);
 		t.count_given_back(start, end);
 		if (i > 0 && i + 1 < l.n) [[likely]]
 			erase_inside(path, i);

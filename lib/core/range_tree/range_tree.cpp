@@ -96,31 +96,19 @@ void RangeTree::init(NodePool *pool, Pfn first, Pfn end, Pfn border)
 	leaf.key[1] = key_of(end);
 }
 
-template <class Change> auto RangeTree::change(Change make)
-{
-	Journal *const journal = pool_->journal();
-	if (!journal) [[likely]]
-		return make();
-	journal->note(this, sizeof *this);
-	journal->note(pool_, sizeof *pool_);
-	const auto result = make();
-	journal->end();
-	return result;
-}
-
 Placement RangeTree::alloc(uint64_t size, uint64_t align, Pfn limit, Value value)
 {
-	return change([&] { return code->alloc(*this, size, align, limit, value); });
+	return code->alloc(*this, size, align, limit, value);
 }
 
 Status RangeTree::claim(Pfn start, Pfn end, Value value)
 {
-	return change([&] { return code->claim(*this, start, end, value); });
+	return code->claim(*this, start, end, value);
 }
 
 Status RangeTree::erase(Pfn start, Pfn end, Value value)
 {
-	return change([&] { return code->erase(*this, start, end, value); });
+	return code->erase(*this, start, end, value);
 }
 
 Extent RangeTree::find(Pfn pfn) const { return code->find(*this, pfn); }

@@ -116,7 +116,6 @@ private:
 	template <class Kernels> friend struct GivingBack;
 	friend struct RangeTreeVerifier;
 
-	template <class Change> auto change(Change make);
 	uint64_t longest_below(NodeRef ref, uint32_t height) const;
 	uint64_t below_border(Pfn start, Pfn end) const
 	{

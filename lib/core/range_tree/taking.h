@@ -45,7 +45,7 @@ template <class Kernels> struct Taking {
 		Leaf *l = path.leaf;
 		const uint64_t s = l->key[index], e = start_of(l->key[index + 1]);
 		const unsigned added = (p > s) + (q < e);
-		ways.note(path);
+		const typename Descent<Kernels>::Change change(t, path);
 		if (l->n + added > Leaf::kCapacity) [[unlikely]] {
 			if (!make_room(path, index))
 				return Status::again;
