@@ -133,15 +133,17 @@ public:
 private:
 	void remove(Without without)
 	{
-		Machine &machine = Machine::get();
-		const void *in_flight = &state_->in_flight;
-		switch (without) {
-		case Without::nothing: return;
-		case Without::release_of_in_flight: return machine.plant({Kind::relaxed_stores, in_flight});
-		case Without::acquire_of_in_flight: return machine.plant({Kind::relaxed_loads, in_flight});
-		case Without::in_flight: return machine.plant({Kind::blind, in_flight, nullptr, 0, 1});
+		for (unsigned lcore = 0; lcore < 2; ++lcore) {
+			const void *in_flight = &cache(lcore).in_flight_;
+			switch (without) {
+			case Without::nothing: break;
+			case Without::release_of_in_flight: plant({Kind::relaxed_stores, in_flight}); break;
+			case Without::acquire_of_in_flight: plant({Kind::relaxed_loads, in_flight}); break;
+			case Without::in_flight: plant({Kind::blind, in_flight, nullptr, 0, 1}); break;
+			}
 		}
 	}
+	static void plant(const Defect &defect) { Machine::get().plant(defect); }
 };
 
 TEST(Reclaim, NobodyIsRefusedWhatAnotherHasTooMuch)
