@@ -159,7 +159,7 @@ section_core() {
 
 section_clang() {
 	CC=clang CXX=clang++ build clang "$REPO/build-clang" "${FULL[@]}" -Dbenchmarks=enabled || return 0
-	meson_tests clang "$REPO/build-clang" --suite core --suite dma --suite fuzz
+	meson_tests clang "$REPO/build-clang" --suite core --suite model --suite dma --suite fuzz
 }
 
 section_scripts() {

@@ -136,7 +136,7 @@ struct Sender {
 	}
 };
 
-// Others go on while one lcore switches it off and on.
+// Others go on while one lcore switches it off and on, and changes which packets are copied.
 TEST(EnableBounce, WhileQueuesAreInUse)
 {
 	TestDomain domain(soft_conf());
@@ -154,7 +154,9 @@ TEST(EnableBounce, WhileQueuesAreInUse)
 	unsigned times = 0;
 	poll_until([&] {
 		EXPECT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
+		EXPECT_EQ(0, iovad_ethdev_bounce_copy_max(port.id(), times % 2 ? 0 : UINT32_MAX));
 		std::this_thread::yield();
+		EXPECT_EQ(0, iovad_ethdev_bounce_copy_max(port.id(), UINT32_MAX));
 		EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
 		return ++times >= 300 && pool.stats().maps >= 1000;
 	});

@@ -228,7 +228,7 @@ struct Receiver {
 	}
 };
 
-// Others go on while one lcore switches it off and on. Once it is off the pool's memory is nobody's: packets
+// Others go on while one lcore switches it off and on, and pools come and go. Once it is off the pool's memory is nobody's: packets
 // that were being copied then have been.
 TEST(ReceiveBounce, WhileQueuesAreInUse)
 {
@@ -251,7 +251,8 @@ TEST(ReceiveBounce, WhileQueuesAreInUse)
 	unsigned times = 0;
 	poll_until([&] {
 		EXPECT_EQ(0, iovad_ethdev_bounce_enable(port.id(), pool));
-		std::this_thread::yield();
+		// What queues remember of pools is looked up anew.
+		EXPECT_NE(nullptr, Mempool(create(unique_name().c_str(), pool, heap.get(), 4)));
 		EXPECT_EQ(0, iovad_ethdev_bounce_disable(port.id()));
 		iovad_ethdev_bounce_stats s;
 		EXPECT_EQ(0, iovad_ethdev_bounce_stats_get(port.id(), &s));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets that are sent through a bounce pool: what is copied and what passes, what is kept, and that
 // nothing is lost.
+#include <atomic>
+#include <thread>
+
 #include "bounce_packets.h"
 
 namespace iovad::test {
@@ -293,6 +296,36 @@ TEST_F(SendBounced, ClonesOfAHeaderKeepTheSlot)
 		rte_pktmbuf_free(clones[i]);
 	}
 	EXPECT_EQ(0u, pool.stats().used_bytes);
+}
+
+// One thread sends, and frees what was sent; another frees the clones. Either is the last, and the header is
+// taken anew meanwhile.
+TEST_F(SendBounced, ClonesAreFreedBesideTheSender)
+{
+	constexpr unsigned kPackets = 3000;
+	std::atomic<rte_mbuf *> handed = nullptr;
+	unsigned wrong = 0;
+	std::thread other([&] {
+		for (unsigned i = 0; i < kPackets; ++i) {
+			rte_mbuf *clone;
+			while (!(clone = handed.exchange(nullptr, std::memory_order_acquire)))
+				std::this_thread::yield();
+			wrong += text_of(clone) != "clone " + std::to_string(i);
+			rte_pktmbuf_free(clone);
+		}
+	});
+	for (unsigned i = 0; i < kPackets; ++i) {
+		rte_mbuf *out = through(segment(heap, "clone " + std::to_string(i)));
+		rte_mbuf *clone = rte_pktmbuf_clone(out, heap.get());
+		while (handed.load(std::memory_order_relaxed))
+			std::this_thread::yield();
+		handed.store(clone, std::memory_order_release);
+		rte_pktmbuf_free(out);
+	}
+	other.join();
+	EXPECT_EQ(0u, wrong);
+	EXPECT_EQ(0u, pool.stats().used_bytes);
+	EXPECT_EQ(1023u, free_mbufs(heap));
 }
 
 TEST_F(SendBounced, LongOnesCanBeMapped)
