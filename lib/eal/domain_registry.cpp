@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "eal/bounce_registry.h"
 #include "eal/control.h"
+#include "eal/device.h"
 #include "eal/domain_backend.h"
 #include "eal/domain_conf.h"
 #include "eal/domain_processes.h"
@@ -345,6 +346,10 @@ int destroy_domain(iovad_domain *d)
 	Withdrawn withdrawn(*d->shared);
 	if (const uint32_t pid = other_process(*d->shared, this_process())) {
 		IOVAD_LOG(ERR, "%s: not destroyed, process %u is attached", d->shared->name, pid);
+		return -EBUSY;
+	}
+	if (has_devices(*d)) {
+		IOVAD_LOG(ERR, "%s: not destroyed, devices of this process use it", d->shared->name);
 		return -EBUSY;
 	}
 	if (d->mapper)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mempool/settings.h"
 
-#include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +8,7 @@
 
 #include <rte_kvargs.h>
 
+#include "eal/key_values.h"
 #include "mempool/log.h"
 
 namespace iovad::mempool {
@@ -29,13 +28,8 @@ using Reader = int (*)(const char *key, const char *value, void *out);
 
 int read_number(const char *key, const char *value, void *out)
 {
-	char *end;
-	errno = 0;
-	const unsigned long long number = std::strtoull(value, &end, 0);
-	// Not what strtoull() also takes: signs and spaces.
-	if (errno != 0 || *end || !std::isdigit(static_cast<unsigned char>(*value)))
+	if (!eal::parse_number(value, *static_cast<uint64_t *>(out)))
 		return bad_value(key, value, "a number: 4096, 0xffffffff");
-	*static_cast<uint64_t *>(out) = number;
 	return 0;
 }
 
@@ -72,19 +66,6 @@ int read_flag(const char *key, const char *value, void *out)
 	return 0;
 }
 
-// rte_kvargs is not so strict: of "a=b=c" it makes b=c, and it keeps commas in brackets, for lists.
-bool are_pairs(const char *text)
-{
-	for (;;) {
-		const size_t length = std::strcspn(text, ",");
-		if (std::count(text, text + length, '=') != 1)
-			return false;
-		if (!text[length])
-			return true;
-		text += length + 1;
-	}
-}
-
 }  // namespace
 
 bool Settings::same_domain(const Settings &other) const
@@ -104,7 +85,7 @@ int Settings::apply(const char *text, const char *where)
 {
 	if (!*text)
 		return 0;
-	rte_kvargs *list = are_pairs(text) && !std::strpbrk(text, "[]") ? rte_kvargs_parse(text, kKeys) : nullptr;
+	rte_kvargs *list = eal::are_key_values(text) ? rte_kvargs_parse(text, kKeys) : nullptr;
 	if (!list) {
 		MEMPOOL_LOG(ERR, "%s: '%s' is not key=value[,key=value...] with keys domain, backend, first, last, "
 			    "limit, max_ranges, stats", where, text);

@@ -75,7 +75,7 @@ version_is_the_projects() {
 # The same headers in the tree and installed.
 headers_installed() { diff -r "$SOURCE/lib/include/iovad" "$(dirname "$(find "$WORK/root" -name iovad.h)")"; }
 
-plugin_is_beside_library() { test -f "$LIBDIR/librte_mempool_iovad.so" -a -f "$LIBDIR/libiovad.so.0"; }
+is_beside_library() { test -f "$LIBDIR/$1" -a -f "$LIBDIR/libiovad.so.0"; }
 
 # By its name alone: where EAL is given no path, it loads as the dynamic linker does.
 testpmd_loads_plugin() {
@@ -84,6 +84,15 @@ testpmd_loads_plugin() {
 		--mbuf-pool-ops-name=iovad -- --total-num-mbufs=4096 >"$WORK/testpmd" 2>&1
 	cat "$WORK/testpmd"
 	grep -q '^  0x.* live  -> 0x' "$WORK/testpmd"
+}
+
+# The port starts with a domain of the software IOMMU's that the mempool driver made.
+testpmd_loads_nic() {
+	LD_LIBRARY_PATH=$LIBDIR IOVAD_MEMPOOL=backend=soft dpdk-testpmd "${TESTPMD[@]}" -d librte_mempool_iovad.so \
+		-d librte_net_iovad_loop.so --vdev=net_iovad_loop0,mac=02:00:00:00:00:09 --mbuf-pool-ops-name=iovad \
+		-- --total-num-mbufs=4096 >"$WORK/testpmd" 2>&1
+	cat "$WORK/testpmd"
+	grep -q '^Port 1: 02:00:00:00:00:09' "$WORK/testpmd" && ! grep -q IOVAD_LOOP "$WORK/testpmd"
 }
 
 # By its link in bin, from where it finds its modules.
@@ -108,11 +117,18 @@ check "it needs no libiovad.so" is_not_linked static
 check "it runs with the static library" "$WORK/static" "${EAL[@]}"
 check "README's example builds as C++17" build_cxx
 check "it runs as C++" run_shared cxx
-check "the mempool driver is installed beside the library" plugin_is_beside_library
+check "the mempool driver is installed beside the library" is_beside_library librte_mempool_iovad.so
+NIC="the virtual NIC is installed beside the library"
+if [ -f "$BUILD/lib/loop/librte_net_iovad_loop.so" ]; then
+	check "$NIC" is_beside_library librte_net_iovad_loop.so
+else
+	skip "$NIC" "this DPDK does not install what drivers need"
+fi
 check "iovad-top is installed, and starts" top_starts
 if command -v dpdk-testpmd >/dev/null; then
-	check "testpmd loads it by its name" testpmd_loads_plugin
+	check "testpmd loads the mempool driver by its name" testpmd_loads_plugin
+	[ ! -f "$LIBDIR/librte_net_iovad_loop.so" ] || check "and the virtual NIC" testpmd_loads_nic
 else
-	skip "testpmd loads it by its name" "dpdk-testpmd is not installed"
+	skip "testpmd loads the drivers by their names" "dpdk-testpmd is not installed"
 fi
 done_testing

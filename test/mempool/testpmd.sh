@@ -8,57 +8,18 @@ set -euo pipefail
 SOURCE=$1 PLUGIN=$2 POOL_USER=$3 CROWD=$4
 # shellcheck source=test/lib/tap.sh
 . "$SOURCE/test/lib/tap.sh"
+# shellcheck source=test/lib/testpmd.sh
+. "$SOURCE/test/lib/testpmd.sh"
 
 WORK=$(mktemp -d)
-PLACE=
 export RUNTIME_DIRECTORY=${RUNTIME_DIRECTORY:-$WORK/runtime}
 mkdir -p "$RUNTIME_DIRECTORY"
 trap 'rm -rf "$WORK" "$TAP_LOG" ${PLACE:+"$PLACE"}' EXIT
 
 LIMIT=0xffffffff
-LOG=$WORK/log SAYS=
+LOG=$WORK/log
 read -ra EAL <<<"${IOVAD_TEST_EAL_ARGS:---no-huge -m 512 --no-pci}"
 EAL+=(--no-telemetry --file-prefix "iovad-testpmd-$$")
-
-# EAL loads nothing from where all may write, as in /tmp.
-all_may_write() {
-	local dir
-	dir=$(realpath "$1")
-	while :; do
-		[ -z "$(find "$dir" -maxdepth 0 -perm -o+w)" ] || return 0
-		[ "$dir" != / ] || return 1
-		dir=$(dirname "$dir")
-	done
-}
-
-# Sets PLUGIN and CROWD to files that EAL loads. libiovad.so.0 is found one folder above.
-place_plugins() {
-	local dir
-	! all_may_write "$(dirname "$PLUGIN")" || for dir in "${HOME:-/root}" /var/lib /opt; do
-		if [ -w "$dir" ] && ! all_may_write "$dir"; then
-			PLACE=$(mktemp -d "$dir/iovad-test-XXXXXX")
-			break
-		fi
-	done
-	if [ -n "$PLACE" ]; then
-		mkdir "$PLACE/mempool"
-		cp "$(dirname "$PLUGIN")/../libiovad.so.0" "$PLACE/"
-		cp "$PLUGIN" "$PLACE/mempool/"
-		cp "$CROWD" "$PLACE/"
-		PLUGIN=$PLACE/mempool/$(basename "$PLUGIN")
-		CROWD=$PLACE/$(basename "$CROWD")
-	fi
-	! all_may_write "$(dirname "$PLUGIN")"
-}
-
-# feed COMMANDS: when the testpmd that writes to SAYS is ready; before, it drops them.
-feed() {
-	for _ in $(seq 300); do
-		! grep -qE 'testpmd>|Cause:|Cannot|PANIC' "$SAYS" || break
-		sleep 0.1
-	done
-	echo -e "$1"
-}
 
 # testpmd SETTINGS COMMANDS [EAL OPTIONS] [-- OPTIONS]: output in LOG.
 testpmd() {
@@ -134,27 +95,11 @@ slots_used_up() {
 	[ "$status" -ne 0 ] && says 'IOVAD_MEMPOOL: the driver is not available: other drivers took all slots'
 }
 
-# beside_testpmd COMMAND...: while a testpmd waits for commands.
+# beside_testpmd COMMAND...
 beside_testpmd() {
-	local pid status=0 end=0
-	rm -f "$WORK/in"
-	mkfifo "$WORK/in"
-	SAYS=$WORK/primary
-	: >"$SAYS"
-	IOVAD_MEMPOOL="limit=$LIMIT" timeout -s KILL 90 stdbuf -o0 dpdk-testpmd "${EAL[@]}" --lcores "(0-1)@0" --vdev=net_null0 \
-		-d "$PLUGIN" --mbuf-pool-ops-name=iovad -- --total-num-mbufs=8192 --mbcache=0 -i \
-		<"$WORK/in" >"$SAYS" 2>&1 &
-	pid=$!
-	exec 9>"$WORK/in"
-	feed "" >&9
-	"$@" >"$LOG" 2>&1 || status=$?
-	echo quit >&9
-	exec 9>&-
-	wait "$pid" || end=$?
-	tail -n 20 "$LOG"
-	[ "$end" -eq 0 ] || echo "testpmd ended with $end"
-	[ "$end" -eq 0 ] || return 99
-	return $status
+	PRIMARY=("${EAL[@]}" --lcores "(0-1)@0" --vdev=net_null0 -d "$PLUGIN" --mbuf-pool-ops-name=iovad
+		-- --total-num-mbufs=8192 --mbcache=0 -i)
+	IOVAD_MEMPOOL="limit=$LIMIT" beside "$@"
 }
 
 secondary() { "$POOL_USER" "${EAL[@]}" --lcores "2@$(($(nproc) - 1))" --proc-type=secondary "$@"; }
@@ -178,11 +123,13 @@ if ! command -v dpdk-testpmd >/dev/null; then
 	done_testing
 	exit
 fi
-if ! place_plugins; then
+if ! find_place "$PLUGIN"; then
 	skip "testpmd with the driver iovad" "EAL loads no plugin from a folder that all may write to, and no other was found"
 	done_testing
 	exit
 fi
+PLUGIN=$(placed "$PLUGIN" mempool)
+CROWD=$(placed "$CROWD" crowd)
 
 check_mode native
 check_mode native --mbcache=0

@@ -21,6 +21,12 @@ void Requesters::remove(Requester *requester)
 	std::erase(all_, requester);
 }
 
+bool Requesters::empty()
+{
+	const std::lock_guard guard(mutex_);
+	return all_.empty();
+}
+
 bool Requesters::drain(std::chrono::microseconds limit)
 {
 	constexpr unsigned kSpins = 1000;

@@ -64,6 +64,7 @@ class Requesters {
 public:
 	void add(Requester *requester);
 	void remove(Requester *requester);
+	bool empty();
 
 	// Returns when every burst that was under way has ended, or, false, when that takes
 	// too long.

@@ -173,7 +173,7 @@ IOVAD_API struct iovad_domain *iovad_domain_create(const struct iovad_domain_con
  * give back what this process's caches hold and detach; the domain lives on.
  * May sleep.
  * @return 0; -EINVAL d is NULL; -EBUSY ranges are live (the log names the first
- *   ones and their number) or another process is attached. After -EBUSY the
+ *   ones and their number), another process is attached or there are devices of iovad_device.h. After -EBUSY the
  *   domain works as before.
  */
 IOVAD_API int iovad_domain_destroy(struct iovad_domain *d);
