@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True  # the folder may be root's
 import panels  # noqa: E402
 import sample  # noqa: E402
 from telemetry import Connection, Trouble, runtime_folder, sockets  # noqa: E402
+import whatis  # noqa: E402
 from watch import Watch, command_of  # noqa: E402
 
 
@@ -38,11 +39,17 @@ def parse_arguments(arguments=None):
     where.add_argument("--socket", metavar="PATH", type=Path, help="of its telemetry, where it is somewhere else")
     parser.add_argument("--domain", metavar="NAME", help="to begin with; the only one with --once and --json")
     parser.add_argument("--interval", metavar="S", type=seconds, default=1.0, help="seconds from sample to sample (1)")
+    parser.add_argument("--whatis", metavar="ADDRESS-OR-LOG-LINE", type=whatis.address_in,
+                        help="say what this address is, or the one in this line of a kernel's log, to --domain or to each; "
+                             "goes with --json")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="write what the screen shows after one interval, and end")
     how.add_argument("--json", action="store_true", help="write all there is as one JSON document, and end")
     how.add_argument("--list", action="store_true", help="write which processes there are, with their domains")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.whatis is not None and (args.once or args.list):
+        parser.error("argument --whatis: not allowed with --once and --list")
+    return args
 
 
 def list_processes(folder):
@@ -93,13 +100,25 @@ def write_json(watch, args):
     print()
 
 
+def write_whatis(watch, args):
+    watch.connect()
+    answers = whatis.ask(watch.connection, args.whatis, args.domain)
+    if args.json:
+        json.dump(answers, sys.stdout, indent=2)
+        print()
+    else:
+        print("\n\n".join("\n".join(whatis.lines(answer)) for answer in answers))
+
+
 def run(args):
     folder = runtime_folder()
     if args.list:
         list_processes(folder)
         return
     watch = Watch(folder, args.file_prefix, args.socket)
-    if args.once:
+    if args.whatis is not None:
+        write_whatis(watch, args)
+    elif args.once:
         write_once(watch, args)
     elif args.json:
         write_json(watch, args)

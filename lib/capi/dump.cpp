@@ -53,7 +53,7 @@ int iovad_dump(struct iovad_domain *d, FILE *out)
 		     s.backend_unmaps, s.backend_errors);
 	for (iovad::core::Pfn at = g.first; at < g.end;) {
 		const Extent e = d->core.find(g.bytes(at));
-		if (e.value != 0)
+		if (!iovad::core::is_free(e.value))
 			dump_range(*d, e, out);
 		at = e.end;
 	}

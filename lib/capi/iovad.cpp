@@ -7,10 +7,11 @@
 
 #include <rte_errno.h>
 
-#include "eal/status_errno.h"
+#include "eal/debug/freeing.h"
 #include "eal/domain_registry.h"
 #include "eal/domain_stats.h"
 #include "eal/log.h"
+#include "eal/status_errno.h"
 #include "eal/trace_points.h"
 
 using iovad::eal::negative_errno;
@@ -31,23 +32,9 @@ uint64_t reclaims(const iovad_domain *d) { return d->shared->state->reclaims.loa
 		status = d->core.alloc_bulk(lcore, len, limit, iovas, n);
 	if (reclaims(d) != before)
 		iovad::eal::trace::reclaim(d->shared->name, before + 1, negative_errno(status));
-	return negative_errno(status);
-}
-
-// A free that found nothing: in debug mode the caller is told where it stands.
-[[gnu::cold]] int bad_free(const iovad_domain *d, Status status, rte_iova_t iova, uint64_t len)
-{
-	if (status == Status::not_found && (d->shared->flags & IOVAD_DOMAIN_F_DEBUG)) {
-		const iovad::core::Extent e = d->core.find(iova);
-		const iovad::core::Geometry &g = d->core.geometry();
-		if (e.value == 0)
-			IOVAD_LOG(ERR, "%s: free of 0x%" PRIx64 ", %" PRIu64 " bytes: nothing is live there "
-				  "(freed twice, or never allocated)", d->shared->name, iova, len);
-		else
-			IOVAD_LOG(ERR, "%s: free of 0x%" PRIx64 ", %" PRIu64 " bytes, which lies in the %s range "
-				  "0x%" PRIx64 ", %" PRIu64 " bytes", d->shared->name, iova, len,
-				  iovad::core::is_live(e.value) ? "live" : "reserved", g.bytes(e.start),
-				  g.bytes(e.end - e.start));
+	if (d->checker && status == Status::ok) [[unlikely]] {
+		for (unsigned i = 0; i < n; ++i)
+			d->checker->allocated(iovas[i], len);
 	}
 	return negative_errno(status);
 }
@@ -67,11 +54,14 @@ bool is_mapped(const iovad_domain *d, rte_iova_t iova, uint64_t len)
 		if (is_mapped(d, iovas[i], len)) [[unlikely]] {
 			IOVAD_LOG(ERR, "%s: free of 0x%" PRIx64 ", %" PRIu64 " bytes, which is mapped: use "
 				  "iovad_unmap()", d->shared->name, iovas[i], len);
+			if (d->checker)
+				d->checker->is_mapped(iovas[i], len);
 			return -EBUSY;
 		}
 	}
-	const Status status = d->core.free_bulk(rte_lcore_id(), iovas, len, n);
-	return status == Status::ok ? 0 : bad_free(d, status, n != 0 ? iovas[0] : 0, len);
+	if (d->checker) [[unlikely]]
+		return iovad::eal::debug::free(*d, iovas, len, n);
+	return negative_errno(d->core.free_bulk(rte_lcore_id(), iovas, len, n));
 }
 
 [[gnu::noinline]] int free_one_slow(iovad_domain *d, rte_iova_t iova, uint64_t len)
@@ -140,17 +130,24 @@ int iovad_free_bulk_other(struct iovad_domain *d, const rte_iova_t *iovas, uint6
 int iovad_alloc_range(struct iovad_domain *d, uint64_t len, uint64_t align, uint64_t limit,
 		      rte_iova_t *iova)
 {
-	return d && iova ? negative_errno(d->core.alloc_range(len, align, limit, *iova)) : -EINVAL;
+	if (!d || !iova)
+		return -EINVAL;
+	const Status status = d->core.alloc_range(len, align, limit, *iova);
+	if (d->checker && status == Status::ok) [[unlikely]]
+		d->checker->allocated(*iova, len);
+	return negative_errno(status);
 }
 
 int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	if (!d)
 		return -EINVAL;
-	if (is_mapped(d, iova, len))
+	if (is_mapped(d, iova, len)) {
+		if (d->checker)
+			d->checker->is_mapped(iova, len);
 		return -EBUSY;
-	const Status status = d->core.free_range(iova, len);
-	return status == Status::ok ? 0 : bad_free(d, status, iova, len);
+	}
+	return d->checker ? iovad::eal::debug::free_range(*d, iova, len) : negative_errno(d->core.free_range(iova, len));
 }
 
 int iovad_reserve(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
@@ -168,7 +165,7 @@ int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_range *out)
 	if (!d || !out)
 		return -EINVAL;
 	const iovad::core::Extent e = d->core.find(iova);
-	if (e.value == 0)
+	if (iovad::core::is_free(e.value))
 		return -ENOENT;
 	const iovad::core::Geometry &g = d->core.geometry();
 	*out = {g.bytes(e.start), g.bytes(e.end - e.start), nullptr,
@@ -188,6 +185,8 @@ int iovad_verify(struct iovad_domain *d, FILE *why)
 {
 	if (!d)
 		return -EINVAL;
+	if (d->checker)
+		d->checker->look_at_memory();
 	try {
 		const bool good = d->core.verify(why);
 		return good && (!d->mappings || d->mappings->verify(why, d->core.space())) ? 0 : -EIO;

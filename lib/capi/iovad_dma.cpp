@@ -10,6 +10,17 @@
 
 using iovad::core::Mapping;
 
+namespace {
+
+[[gnu::cold]] void *not_found(iovad_domain *d, rte_iova_t iova, uint64_t len)
+{
+	if (d && d->checker && iova == RTE_BAD_IOVA)
+		d->checker->bad_address("iovad_iova2va()", len);
+	return nullptr;
+}
+
+}  // namespace
+
 int iovad_map(struct iovad_domain *d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t *iova)
 {
 	return d && iova ? iovad::eal::map(*d, va, len, limit, dir, *iova) : -EINVAL;
@@ -56,6 +67,6 @@ void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t len)
 {
 	Mapping m;
 	if (!d || !d->mappings || len == 0 || !d->mappings->find_iova(iova, len, m))
-		return nullptr;
+		return not_found(d, iova, len);
 	return reinterpret_cast<void *>(m.va + (iova - m.iova));
 }

@@ -16,6 +16,7 @@ void AddressSpace::init(void *nodes, uint32_t node_count, Pfn first, Pfn end, Pf
 	grows_ = 0;
 	first_nodes_ = node_count;
 	deferred_ = {};
+	held_back_ = {};
 }
 
 unsigned AddressSpace::alloc_run(uint64_t size, uint64_t align, Pfn limit, Value value, Pfn *out,
@@ -83,6 +84,8 @@ Status AddressSpace::free_locked(Pfn start, uint64_t size, Value value)
 		frees_.store(frees_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 	else
 		++bad_frees_;
+	if (held_back_.most != 0 && status == Status::ok) [[unlikely]]
+		keep_back(start, start + size);
 	if (!deferred_.empty()) [[unlikely]]
 		settle_some();
 	return status;
@@ -189,9 +192,9 @@ Extent AddressSpace::next_live(Pfn pfn)
 AddressSpace::Totals AddressSpace::totals()
 {
 	LockGuard guard(lock_);
-	const uint64_t deferred = deferred_.granules();
-	return {tree_.ranges() - reserved_ranges_, live_locked(), reserved_granules_ - deferred,
-		tree_.free_granules() + deferred, tree_.largest_gap(), allocs_, frees(), bad_frees_,
+	const uint64_t deferred = deferred_.granules(), released = held_back_.ever - held_back_.count;
+	return {tree_.ranges() - reserved_ranges_ - held_back_.count, live_locked(), reserved_granules_ - deferred,
+		tree_.free_granules() + held_back_.granules + deferred, tree_.largest_gap(), allocs_, frees() - released, bad_frees_,
 		pool_.used(), tree_.leaves_visited(), tree_.searches(), grows_, deferred_.size()};
 }
 
@@ -218,7 +221,7 @@ bool AddressSpace::verify_locked(FILE *why) const
 		if (why)
 			std::fputs("address space: reserved ranges are not what was counted\n", why);
 	}
-	return verify_deferred(why) && good;
+	return verify_deferred(why) && verify_held_back(why) && good;
 }
 
 bool AddressSpace::verify_deferred(FILE *why) const

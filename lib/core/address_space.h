@@ -9,6 +9,10 @@
 // To give back the middle of a reserved range may need a node. Where there is none it is
 // deferred: the part is free for whoever asks, but stays reserved in the tree, and is
 // remembered until there are nodes. Nodes can be added, from outside, at any time.
+//
+// What is given back may be held back for a while (hold_back()), in the order in which it came: free, but
+// handed out to nobody before who was refused asks for it (release_held_back()). So that who uses it still does
+// not meet somebody else's.
 #pragma once
 
 #include "core/range_tree/range_tree.h"
@@ -20,8 +24,10 @@ namespace iovad::core {
 inline constexpr Value kLive = 1;
 inline constexpr Value kReserved = 2;
 inline constexpr Value kBlock = 3;
+inline constexpr Value kHeldBack = 4;
 
 constexpr bool is_live(Value value) { return value == kLive || value == kBlock; }
+constexpr bool is_free(Value value) { return value == 0 || value == kHeldBack; }
 
 class AddressSpace {
 public:
@@ -40,6 +46,12 @@ public:
 
 	// border: as RangeTree::init().
 	void init(void *nodes, uint32_t node_count, Pfn first, Pfn end, Pfn border = 0);
+
+	// From now on the last so many ranges that were given back are held back. places: memory for as many, that
+	// stays. Before anything is given back.
+	void hold_back(Span *places, uint32_t ranges);
+	// All of it. False: there was nothing.
+	bool release_held_back();
 
 	// The highest fit; see RangeTree::alloc(). Up to n <= kRun of them; returns how many,
 	// and in status why not all. again, not no_space, while something free is deferred.
@@ -90,12 +102,20 @@ public:
 	Extent find_locked(Pfn pfn) const;
 
 private:
-	uint64_t live_locked() const { return tree_.end() - tree_.first() - tree_.free_granules() - reserved_granules_; }
+	uint64_t live_locked() const
+	{
+		return tree_.end() - tree_.first() - tree_.free_granules() - reserved_granules_ - held_back_.granules;
+	}
+	void keep_back(Pfn start, Pfn end);
+	bool holds_back_some_of(Pfn start, Pfn end) const;
+	bool release_all();
+	void release_oldest();
 	Status free_locked(Pfn start, uint64_t size, Value value);
 	void note_taken(unsigned n);
 	bool try_unreserve(const Span &span);
 	bool settle_some();
 	bool verify_deferred(FILE *why) const;
+	bool verify_held_back(FILE *why) const;
 
 	SpinLock lock_;
 	RangeTree tree_;
@@ -107,6 +127,12 @@ private:
 	uint64_t grows_;
 	uint32_t first_nodes_;  // what init() gave
 	SpanList deferred_;     // each lies in a reserved range
+	struct {
+		Span *places;   // a ring
+		uint32_t most;  // 0: nothing is held back
+		uint32_t count;
+		uint64_t ever, granules;
+	} held_back_;
 };
 
 }  // namespace iovad::core

@@ -11,6 +11,8 @@ namespace iovad::core {
 Status AddressSpace::reserve(Pfn start, Pfn end)
 {
 	LockGuard guard(lock_);
+	if (holds_back_some_of(start, end) || pool_.available() < tree_.nodes_to_insert(1))
+		release_all();
 	Extent e = tree_.find(start);
 	if (e.value == 0 && e.start == start && start > tree_.first())
 		e = tree_.find(start - 1);
@@ -51,6 +53,8 @@ Status AddressSpace::reserve(Pfn start, Pfn end)
 Status AddressSpace::unreserve(Pfn start, Pfn end)
 {
 	LockGuard guard(lock_);
+	if (pool_.available() < tree_.nodes_to_insert(2))
+		release_all();
 	const Span span = {start, end};
 	const Extent e = tree_.find(start);
 	if (e.value != kReserved || e.end < end || deferred_.overlaps(span))

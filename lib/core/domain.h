@@ -38,6 +38,7 @@ struct DomainConfig {
 	uint32_t magazines;
 	unsigned cache_percent;  // of each zone
 	bool cached;
+	uint32_t held_back = 0;  // ranges: see AddressSpace::hold_back()
 };
 
 struct DomainStats {
@@ -132,6 +133,8 @@ public:
 	}
 	Status alloc_bulk(unsigned lcore, uint64_t len, uint64_t limit, uint64_t *iovas, unsigned n);
 	Status free_bulk(unsigned lcore, const uint64_t *iovas, uint64_t len, unsigned n);
+	// invalid: not all can have come from alloc(); free_bulk() frees none then.
+	Status check_blocks(const uint64_t *iovas, uint64_t len, unsigned n) const;
 	// Of what free() takes, what no cache is to have: it lies between what is in use, and comes back
 	// with its neighbours.
 	Status free_to_tree(const uint64_t *iovas, uint64_t len, unsigned n);
@@ -168,6 +171,9 @@ public:
 	Trimmed trim(unsigned most);
 
 	bool verify(FILE *why);
+	// Whether a cache or the depot holds it. Keeps lcores out of their caches for a moment; what they were about to
+	// take or to put may be missed.
+	bool is_cached(uint64_t iova);
 	DomainStats stats() const;
 	// Of all processes: each cache that serves an lcore, then the shared one.
 	template <class Visit> void for_each_cache_view(Visit visit) const
@@ -251,7 +257,6 @@ private:
 	void keep(LcoreCache &cache, Bin bin, const Pfn *run, unsigned n);
 	Status alloc_from_tree(LcoreCache *cache, const Request &r, Effort effort, uint64_t *iovas, unsigned n);
 	Status free_cached(LcoreCache &cache, unsigned klass, const uint64_t *iovas, unsigned n);
-	Status check_blocks(const uint64_t *iovas, uint64_t len, unsigned n) const;
 	Status put_into_tree(uint64_t granules, Value value, const uint64_t *iovas, unsigned n);
 	Status failed(Status status);
 	template <class Use> Status with_cache(unsigned lcore, Use use);

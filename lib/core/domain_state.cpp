@@ -9,14 +9,15 @@ namespace iovad::core {
 namespace {
 
 struct Layout {
-	size_t caches, magazines, nodes, bytes;
+	size_t caches, magazines, held_back, nodes, bytes;
 	uint32_t node_count;
 
 	explicit Layout(const DomainConfig &c) : node_count(RangeTree::nodes_for(c.max_ranges))
 	{
 		caches = round_up(sizeof(DomainState));
 		magazines = caches + round_up(sizeof(LcoreCache) * c.caches);
-		nodes = magazines + sizeof(Magazine) * c.magazines;
+		held_back = magazines + sizeof(Magazine) * c.magazines;
+		nodes = round_up(held_back + sizeof(Span) * c.held_back);
 		bytes = nodes + kNodeBytes * node_count;
 	}
 	static size_t round_up(size_t n) { return (n + 63) & ~size_t{63}; }
@@ -41,6 +42,7 @@ DomainState *DomainState::format(void *memory, const DomainConfig &config)
 			  config.geometry, config.cache_percent);
 	state->space.init(base + layout.nodes, layout.node_count, config.geometry.first,
 			  config.geometry.end, config.geometry.pfn(config.geometry.zone_border()));
+	state->space.hold_back(reinterpret_cast<Span *>(base + layout.held_back), config.held_back);
 	return state;
 }
 

@@ -50,6 +50,8 @@ bool Domain::more_may_come(uint64_t frees_before, unsigned &round)
 	if (round >= kRounds)
 		return false;
 	++round;
+	if (state_->config.held_back != 0 && state_->space.release_held_back())
+		return true;
 	// Before the reclaim: what lands during it may be in a cache that was emptied already.
 	bool flying = in_flight();
 	if (state_->depot.granted() != 0) {
@@ -253,6 +255,22 @@ DomainStats Domain::stats() const
 	s.trims = state_->trims.load(std::memory_order_relaxed);
 	s.resizes = state_->resizes.load(std::memory_order_relaxed);
 	return s;
+}
+
+bool Domain::is_cached(uint64_t iova)
+{
+	bool found = false;
+	const auto look = [&](const Magazine &m) {
+		found |= std::find(m.address, m.address + m.count(), iova) != m.address + m.count();
+	};
+	LockGuard guard(state_->reclaim_lock);
+	with_revoked(Patience::milliseconds, [](const LcoreCache &) { return true; },
+		     [&](LcoreCache &cache, bool quiet) {
+			     if (quiet)
+				     cache.for_each(look);
+		     },
+		     [&] { state_->depot.for_each_full(look); });
+	return found;
 }
 
 // Beyond the tree: every cached address is a live range of its class in the tree, no

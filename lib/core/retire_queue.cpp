@@ -65,6 +65,18 @@ void RetireQueue::close()
 	store_relaxed(hot_.limit, 0);
 }
 
+bool RetireQueue::holds(Pfn pfn)
+{
+	LockGuard guard(lock_);
+	const uint64_t all = put();
+	for (uint64_t i = taken_; i != all; ++i) {
+		const Retired what = Retired::of(hot_.entry[i % kEntries]);
+		if (pfn - what.first < what.granules)
+			return true;
+	}
+	return false;
+}
+
 size_t RetireQueues::bytes(unsigned count)
 {
 	static_assert(alignof(RetireQueue) == 64);

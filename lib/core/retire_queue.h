@@ -70,6 +70,8 @@ public:
 
 	// From now on the owner comes to the cold path.
 	void close();
+	// Whether an entry that nobody has taken speaks of it.
+	bool holds(Pfn pfn);
 
 private:
 	friend class RetireQueues;
@@ -132,6 +134,13 @@ public:
 	{
 		for (unsigned i = 0; i < count_; ++i)
 			use(queues_[i]);
+	}
+
+	bool holds(Pfn pfn)
+	{
+		bool found = false;
+		for_each([&](RetireQueue &queue) { found |= queue.holds(pfn); });
+		return found;
 	}
 
 	uint64_t most() const { return most_; }

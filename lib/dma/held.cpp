@@ -17,6 +17,12 @@ void Held::add(std::span<MappingRecord *const> records, uint64_t since)
 		oldest_ = std::min(oldest_, since);
 }
 
+bool Held::holds(uint64_t iova) const
+{
+	return std::any_of(items_.begin(), items_.begin() + n_,
+			   [=](const Item &i) { return i.record->mapping().holds_iova(iova, 1); });
+}
+
 size_t Held::length_of_run(Items items) const
 {
 	size_t n = 1;

@@ -24,6 +24,7 @@ public:
 	bool has_room_for_queue() const { return kMost - n_ >= core::RetireQueue::kEntries; }
 	// since: they were unmapped no earlier.
 	void add(std::span<core::MappingRecord *const> records, uint64_t since);
+	bool holds(uint64_t iova) const;
 	// None that is here was unmapped earlier; UINT64_MAX: none is.
 	uint64_t oldest() const { return oldest_; }
 

@@ -64,6 +64,7 @@ public:
 	Outcome add_in_window(uint64_t iova, const void *va, uint64_t len, uint32_t dir);
 	Outcome remove_from_window(uint64_t iova);
 	bool gone(uint64_t iova) { return removal_.settled(iova); }
+	bool holds_back(uint64_t iova) { return retirer_.holds_back(iova); }
 
 	// Reads anew what devices can address, and reserves the rest of the domain. exists: what
 	// is in use cannot be addressed any more; conflict, unless null, is the first of that. All
@@ -95,6 +96,8 @@ public:
 
 	// For the log: what no caller is told. Before the first map.
 	void set_report(Report report) { removal_.set_report(std::move(report)); }
+	// For debug mode: see Removal.
+	void set_gone(Removal::Gone gone) { removal_.set_gone(std::move(gone)); }
 	// For tracing.
 	void set_watch(Retirer::Watch watch) { retirer_.set_watch(std::move(watch)); }
 

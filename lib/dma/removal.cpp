@@ -166,6 +166,10 @@ void Removal::failed(Records records, const Outcome &why)
 void Removal::give_back(unsigned lcore, Records gone)
 {
 	const size_t all = gone.size();
+	if (gone_) {
+		for (const MappingRecord *record : gone)
+			gone_(iova_of(*record));
+	}
 	free_addresses(lcore, gone);
 	while (!gone.empty()) {
 		const Records some = gone.first(std::min<size_t>(gone.size(), kAtOnce));

@@ -36,6 +36,9 @@ public:
 
 	// Before anything is removed. One that throws is ignored.
 	void set_report(Report report) { report_ = std::move(report); }
+	// Told of each address before it may be handed out again. Likewise; it must not throw.
+	using Gone = std::function<void(uint64_t iova)>;
+	void set_gone(Gone gone) { gone_ = std::move(gone); }
 	void report(Trouble trouble, uint64_t iova, uint64_t len, const Outcome &o = {}) const noexcept;
 
 	// The translation only. Where it does not go the record, with its address, is in quarantine.
@@ -87,6 +90,7 @@ private:
 	Quarantine quarantine_;
 	std::mutex retry_mutex_;  // what is being tried again is not in quarantine meanwhile
 	Report report_;
+	Gone gone_;
 	std::atomic<uint64_t> given_back_ = 0;
 };
 

@@ -203,6 +203,12 @@ unsigned Retirer::drain(unsigned lcore)
 	return gone;
 }
 
+bool Retirer::holds_back(uint64_t iova)
+{
+	std::lock_guard guard(pass_mutex_);
+	return pass_->held.holds(iova);
+}
+
 // All that is in the queues when it comes by.
 void Retirer::take_all(unsigned lcore)
 {

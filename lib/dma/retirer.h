@@ -47,6 +47,8 @@ public:
 	// Told of each batch: entries, calls of the backend, bytes. Before anything is put.
 	using Watch = std::function<void(unsigned entries, unsigned calls, uint64_t bytes)>;
 	void set_watch(Watch watch) { watch_ = std::move(watch); }
+	// Taken from a queue by this process's passes, and not unmapped yet. Waits for a pass that goes on.
+	bool holds_back(uint64_t iova);
 	bool anything_deferred() const { return queues_.deferred().entries != 0; }
 
 private:

@@ -99,7 +99,8 @@ int take_window(const iovad_bounce_conf &conf, uint64_t bytes, Window &window)
 	return full ? ENOSPC : -negative_errno(status);
 }
 
-BounceConfig config_of(const BounceSize &size, uint64_t base)
+// In debug mode all is looked at, and nothing cached.
+BounceConfig config_of(const BounceSize &size, uint64_t base, bool debug)
 {
 	const unsigned lcores = rte_lcore_count();
 	BounceConfig config = {};
@@ -108,7 +109,7 @@ BounceConfig config_of(const BounceSize &size, uint64_t base)
 	config.caches = std::min<unsigned>(RTE_MAX_LCORE, lcores + kLaterLcores);
 	config.magazines = magazines_for(lcores);
 	config.cache_percent = kCachePercent;
-	config.cached = core::asymmetric_fence::enable();
+	config.cached = !debug && core::asymmetric_fence::enable();
 	return config;
 }
 
@@ -176,9 +177,14 @@ void log_busy(iovad_bounce_pool &pool)
 		IOVAD_LOG(ERR, "bounce pool %s: not destroyed, %" PRIu64 " bytes of slots are mapped", pool.name.c_str(), used);
 	unsigned shown = 0;
 	pool.slots.for_each_mapping([&](uint64_t iova, uint64_t len, uint32_t, const void *va) {
-		if (shown++ < kMappingsShown)
-			IOVAD_LOG(ERR, "bounce pool %s:   0x%" PRIx64 ", %" PRIu64 " bytes, of %p", pool.name.c_str(), iova, len, va);
+		if (shown++ >= kMappingsShown)
+			return;
+		IOVAD_LOG(ERR, "bounce pool %s:   0x%" PRIx64 ", %" PRIu64 " bytes, of %p", pool.name.c_str(), iova, len, va);
+		if (pool.domain.checker)
+			pool.domain.checker->leaked(iova, len);
 	});
+	if (shown > kMappingsShown && pool.domain.checker)
+		pool.domain.checker->findings().count(debug::Finding::leak, shown - kMappingsShown);
 }
 
 }  // namespace
@@ -196,10 +202,11 @@ iovad_bounce_pool *create_bounce_pool(const iovad_bounce_conf &conf)
 	Window window(*conf.domain, size.most * kBounceChunk);
 	if (const int error = take_window(conf, size.most * kBounceChunk, window))
 		return fail(error);
-	iovad_bounce_pool *pool = make_pool(conf, config_of(size, window.base()), size.initial);
+	iovad_bounce_pool *pool = make_pool(conf, config_of(size, window.base(), conf.domain->checker != nullptr), size.initial);
 	if (!pool)
 		return nullptr;
 	window.keep();
+	pool->slots.set_watch(conf.domain->checker.get());
 	if (const int error = start_pool(*pool, size.initial)) {
 		end_pool(pool, registry);
 		return fail(error);

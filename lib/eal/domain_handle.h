@@ -12,6 +12,8 @@
 #include "core/mapping_table.h"
 #include "core/retire_queue.h"
 #include "dma/mapper.h"
+#include "eal/debug/checker.h"
+#include "eal/debug/memory_watch.h"
 #include "eal/core_upkeep.h"
 #include "eal/domain_log.h"
 #include "eal/domain_memory.h"
@@ -25,7 +27,7 @@ namespace iovad::eal {
 // At the front of the memzone.
 struct alignas(64) SharedDomain {
 	// "iovad-", the layout of what programs inline, the layout of the rest.
-	static constexpr uint64_t kMagic = 0x696f7661642d0004 + (IOVAD_HOT_LAYOUT << 8);
+	static constexpr uint64_t kMagic = 0x696f7661642d0005 + (IOVAD_HOT_LAYOUT << 8);
 	static constexpr unsigned kMaxProcesses = 64;
 
 	uint64_t magic;
@@ -58,6 +60,9 @@ struct iovad_domain {
 	void *lcore_callback = nullptr;
 	iovad::eal::DomainLog log;
 	iovad_domain *next = nullptr;  // in this process's list
+	// In debug mode. The latter where memory is mapped.
+	std::unique_ptr<iovad::eal::debug::Checker> checker;
+	std::unique_ptr<iovad::eal::debug::MemoryWatch> memory_watch;
 
 	// Of the process that created the domain.
 	std::unique_ptr<iovad::eal::DomainMemory> memory;

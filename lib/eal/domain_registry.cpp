@@ -63,18 +63,20 @@ iovad_domain *find_handle(const char *name)
 }
 
 // This process is in the domain's list. Null with rte_errno; the memzone is left alone.
-iovad_domain *open_handle(const rte_memzone *zone)
-{
+iovad_domain *open_handle(const rte_memzone *zone, const debug::Settings &settings)
+try {
 	auto *shared = static_cast<SharedDomain *>(zone->addr);
-	std::unique_ptr<iovad_domain> d(new (std::nothrow) iovad_domain(zone, shared, this_process()));
-	if (!d)
-		return fail(ENOMEM);
+	auto d = std::make_unique<iovad_domain>(zone, shared, this_process());
+	if (shared->flags & IOVAD_DOMAIN_F_DEBUG)
+		d->checker = std::make_unique<debug::Checker>(shared->name, d->core, d->mappings, settings);
 	d->lcore_callback = rte_lcore_callback_register(zone->name, lcore_comes, lcore_goes, d.get());
 	if (!d->lcore_callback) {
 		IOVAD_LOG(ERR, "%s: no memory for the callback of lcores", shared->name);
 		return fail(ENOMEM);
 	}
 	return d.release();
+} catch (const std::bad_alloc &) {
+	return fail(ENOMEM);
 }
 
 // Of a handle that is not in the list.
@@ -212,6 +214,10 @@ try {
 	d.mapper->set_watch([&d](unsigned ranges, unsigned calls, uint64_t bytes) {
 		trace::retire(d.shared->name, ranges, calls, bytes);
 	});
+	if (d.checker) {
+		d.mapper->set_gone([&d](uint64_t iova) { d.checker->gone(iova); });
+		d.memory_watch = std::make_unique<debug::MemoryWatch>(d.shared->name, *d.checker);
+	}
 	d.container_fd = open.container_fd;
 	if (const int error = refresh(d))
 		return -error;
@@ -247,8 +253,10 @@ void log_live(const iovad_domain &d, uint64_t count)
 	const core::Geometry &g = d.core.geometry();
 	core::Extent e = d.core.space().next_live(g.first);
 	for (unsigned i = 0; e.value != 0 && i < kLeaksShown; ++i) {
-		IOVAD_LOG(ERR, "%s:   0x%" PRIx64 ", %" PRIu64 " bytes", d.shared->name, g.bytes(e.start),
-			  g.bytes(e.end - e.start));
+		const uint64_t iova = g.bytes(e.start), bytes = g.bytes(e.end - e.start);
+		IOVAD_LOG(ERR, "%s:   0x%" PRIx64 ", %" PRIu64 " bytes", d.shared->name, iova, bytes);
+		if (d.checker)
+			d.checker->leaked(iova, bytes);
 		e = d.core.space().next_live(e.end);
 	}
 }
@@ -259,10 +267,15 @@ std::mutex DomainsInUse::mutex_;
 
 iovad_domain *DomainsInUse::first() { return handles; }
 
-iovad_domain *create_domain(const iovad_domain_conf &conf)
+iovad_domain *create_domain(const iovad_domain_conf &wanted)
 {
-	if (const int error = check_conf(conf))
+	if (const int error = check_conf(wanted))
 		return fail(error);
+	debug::Settings settings;
+	if (const int error = settings.read())
+		return fail(error);
+	iovad_domain_conf conf = wanted;
+	conf.flags |= settings.on ? IOVAD_DOMAIN_F_DEBUG : 0;
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
 		IOVAD_LOG(ERR, "%s: domains are created by the primary process; use iovad_domain_lookup()",
 			  conf.name);
@@ -274,6 +287,7 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 	core::DomainConfig config;
 	if (const int error = complete_conf(conf, open.backend ? &open.info : nullptr, config))
 		return fail(error);
+	config.held_back = (conf.flags & IOVAD_DOMAIN_F_DEBUG) != 0 ? settings.quarantine : 0;
 	LazyBounds bounds;
 	if (const int error = complete_bounds(conf, config.geometry, bounds))
 		return fail(error);
@@ -285,7 +299,7 @@ iovad_domain *create_domain(const iovad_domain_conf &conf)
 		return nullptr;
 	format_domain(zone, conf, config, bounds);
 	add_process(*static_cast<SharedDomain *>(zone->addr), this_process());
-	iovad_domain *d = open_handle(zone);
+	iovad_domain *d = open_handle(zone, settings);
 	int error = d ? start_mapping(*d, conf, std::move(open)) : rte_errno;
 	if (error != 0) {
 		if (d)
@@ -315,6 +329,9 @@ iovad_domain *lookup_domain(const char *name)
 	std::lock_guard guard(handles_mutex);
 	if (iovad_domain *d = find_handle(name))
 		return d;
+	debug::Settings settings;
+	if (const int error = settings.read())
+		return fail(error);
 	Attachment attachment(name);
 	switch (attachment.error()) {
 	case EPROTO: IOVAD_LOG(ERR, "%s: made by another version of iovad", name); break;
@@ -327,7 +344,7 @@ iovad_domain *lookup_domain(const char *name)
 			  name);
 		return fail(EPROTO);
 	}
-	iovad_domain *d = open_handle(attachment.zone());
+	iovad_domain *d = open_handle(attachment.zone(), settings);
 	if (!d)
 		return nullptr;
 	attachment.keep();
@@ -352,6 +369,8 @@ int destroy_domain(iovad_domain *d)
 		IOVAD_LOG(ERR, "%s: not destroyed, devices of this process use it", d->shared->name);
 		return -EBUSY;
 	}
+	if (d->checker)
+		d->checker->look_at_memory();
 	if (d->mapper)
 		d->mapper->drain(rte_lcore_id());
 	if (const int error = end_departed_pools(*d))
@@ -362,9 +381,11 @@ int destroy_domain(iovad_domain *d)
 	const core::AddressSpace::Totals totals = d->core.space().totals();
 	if (totals.live_ranges != 0) {
 		log_live(*d, totals.live_ranges);
+		if (d->checker)
+			d->checker->findings().count(debug::Finding::leak, totals.live_ranges - std::min<uint64_t>(totals.live_ranges, kLeaksShown));
 		return -EBUSY;
 	}
-	if (totals.bad_frees != 0)
+	if (totals.bad_frees != 0 && !d->checker)
 		IOVAD_LOG(WARNING, "%s: %" PRIu64 " frees of what was not live; IOVAD_DOMAIN_F_DEBUG finds where",
 			  d->shared->name, totals.bad_frees);
 	trace::domain_destroy(d->shared->name);

@@ -36,50 +36,107 @@ template <class Use> int with_mapper(iovad_domain &d, Use use)
 
 uint64_t number(const void *va) { return reinterpret_cast<uint64_t>(va); }
 
+// A failed map leaves an address of which every use is found, should nobody look at the error.
+[[gnu::cold]] void tell_mapped(debug::Checker &checker, void *va, uint64_t len, uint32_t dir, rte_iova_t &iova, int error)
+{
+	if (error == 0)
+		checker.mapped(va, len, dir, iova);
+	else
+		iova = RTE_BAD_IOVA;
+}
+
+[[gnu::cold]] void tell_region(debug::Checker &checker, void *va, uint64_t len, uint32_t dir, rte_iova_t &iova, int error)
+{
+	if (error == 0)
+		checker.region_added(va, len, dir, iova);
+	else
+		iova = RTE_BAD_IOVA;
+}
+
+// What could not be unmapped is quarantined, and no more the caller's.
+template <class Unmap>
+[[gnu::cold]] int unmap_checked(debug::Checker &checker, rte_iova_t iova, uint64_t len, bool lazily, Unmap unmap)
+{
+	const debug::Checker::Taken record = checker.unmapping(iova, len, lazily);
+	const int error = unmap();
+	if (error == 0 || error == -EIO)
+		checker.unmapped(iova, len, record, lazily);
+	else
+		checker.not_unmapped(iova, len, record);
+	return error;
+}
+
+template <class Remove> [[gnu::cold]] int remove_checked(debug::Checker &checker, void *va, uint64_t len, Remove remove)
+{
+	const debug::Checker::Taken record = checker.removing(va, len);
+	const int error = remove();
+	if (error == 0 || error == -EIO)
+		checker.removed(record);
+	else
+		checker.not_removed(va, len, error, record);
+	return error;
+}
+
 }  // namespace
 
 int map(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova)
 {
-	return with_mapper(d, [&](dma::Mapper &mapper) {
-		const int error = result(d, "map", number(va), len,
-					 mapper.map(rte_lcore_id(), va, len, limit, dir, iova));
-		trace::map(d.shared->name, va, len, error ? RTE_BAD_IOVA : iova, error);
-		return error;
+	const int error = with_mapper(d, [&](dma::Mapper &mapper) {
+		const int failed = result(d, "map", number(va), len,
+					  mapper.map(rte_lcore_id(), va, len, limit, dir, iova));
+		trace::map(d.shared->name, va, len, failed ? RTE_BAD_IOVA : iova, failed);
+		return failed;
 	});
+	if (d.checker) [[unlikely]]
+		tell_mapped(*d.checker, va, len, dir, iova, error);
+	return error;
 }
 
 int unmap(iovad_domain &d, rte_iova_t iova, uint64_t len, iovad_unmap_policy policy)
 {
-	return with_mapper(d, [&](dma::Mapper &mapper) {
-		const unsigned lcore = rte_lcore_id();
-		const int error = result(d, "unmap", iova, len,
-					 policy == IOVAD_UNMAP_LAZY ? mapper.unmap_lazy(lcore, iova, len)
-								    : mapper.unmap(lcore, iova, len));
-		trace::unmap(d.shared->name, iova, len, error);
-		return error;
-	});
+	const auto unmap_now = [&] {
+		return with_mapper(d, [&](dma::Mapper &mapper) {
+			const unsigned lcore = rte_lcore_id();
+			const int error = result(d, "unmap", iova, len,
+						 policy == IOVAD_UNMAP_LAZY ? mapper.unmap_lazy(lcore, iova, len)
+									    : mapper.unmap(lcore, iova, len));
+			trace::unmap(d.shared->name, iova, len, error);
+			return error;
+		});
+	};
+	if (d.checker && d.mapper) [[unlikely]]
+		return unmap_checked(*d.checker, iova, len, policy == IOVAD_UNMAP_LAZY, unmap_now);
+	return unmap_now();
 }
 
 int add_region(iovad_domain &d, void *va, uint64_t len, uint64_t limit, uint32_t dir, rte_iova_t &iova,
 	       dma::Installer installer)
 {
-	return with_mapper(d, [&](dma::Mapper &mapper) {
-		if (const int error = refresh(d))
-			return error;
-		const int error = result(d, "add the region", number(va), len,
-					 mapper.add_region(va, len, limit, dir, iova, installer));
-		trace::region_add(d.shared->name, va, len, error ? RTE_BAD_IOVA : iova, error);
-		return error;
+	const int error = with_mapper(d, [&](dma::Mapper &mapper) {
+		if (const int unfit = refresh(d))
+			return unfit;
+		const int failed = result(d, "add the region", number(va), len,
+					  mapper.add_region(va, len, limit, dir, iova, installer));
+		trace::region_add(d.shared->name, va, len, failed ? RTE_BAD_IOVA : iova, failed);
+		return failed;
 	});
+	if (d.checker) [[unlikely]]
+		tell_region(*d.checker, va, len, dir, iova, error);
+	return error;
 }
 
 int remove_region(iovad_domain &d, void *va, uint64_t len)
 {
-	return with_mapper(d, [&](dma::Mapper &mapper) {
-		const int error = result(d, "remove the region", number(va), len, mapper.remove_region(va, len));
-		trace::region_remove(d.shared->name, va, len, error);
-		return error;
-	});
+	const auto remove = [&] {
+		return with_mapper(d, [&](dma::Mapper &mapper) {
+			const int error = result(d, "remove the region", number(va), len, mapper.remove_region(va, len));
+			trace::region_remove(d.shared->name, va, len, error);
+			return error;
+		});
+	};
+	if (d.checker && d.mapper) [[unlikely]]
+		return remove_checked(*d.checker, va, len, remove);
+	return remove();
 }
 
 int refresh(iovad_domain &d)

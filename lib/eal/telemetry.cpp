@@ -124,6 +124,27 @@ int of_domain_and_number(const char *command, const char *parameters, rte_tel_da
 	});
 }
 
+// "0x..." or a decimal number.
+bool read_address(const char *text, uint64_t &out)
+{
+	const bool hex = text[0] == '0' && text[1] == 'x';
+	const char *const begin = hex ? text + 2 : text, *const end = text + std::strlen(text);
+	const auto [stop, error] = std::from_chars(begin, end, out, hex ? 16 : 10);
+	return stop == end && error == std::errc();
+}
+
+int whatis(const char *command, const char *parameters, rte_tel_data *data)
+{
+	const char *comma = parameters ? std::strchr(parameters, ',') : nullptr;
+	uint64_t address;
+	if (!comma || !read_address(comma + 1, address))
+		return refuse(command, parameters, "takes a domain and an address, as 0x... or a decimal number");
+	return with_named(command, parameters, [data, address](iovad_domain &d) {
+		Answer answer(data);
+		tell_whatis(d, address, answer);
+	});
+}
+
 }  // namespace
 
 void register_telemetry()
@@ -135,6 +156,8 @@ void register_telemetry()
 				   "What caches hold. Parameters: domain, first row");
 	rte_telemetry_register_cmd("/iovad/map", of_domain_and_number<tell_map, kSlices>,
 				   "The window in slices. Parameters: domain, slices (1 to 256)");
+	rte_telemetry_register_cmd("/iovad/debug", of_domain<tell_debug>, "What debug mode found. Parameters: domain");
+	rte_telemetry_register_cmd("/iovad/whatis", whatis, "What an address is. Parameters: domain, address");
 	rte_telemetry_register_cmd("/iovad/bounce", bounce, "Bounce pools' names, or counters. Parameters: none, or a pool");
 	rte_telemetry_register_cmd("/iovad/ethdev", ethdev, "Ports that bounce, or counters. Parameters: none, or a port");
 	rte_telemetry_register_cmd("/iovad/control", control, "Passes of the control lcore. Takes no parameters");

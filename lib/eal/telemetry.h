@@ -2,6 +2,8 @@
 // What a process tells of its domains over DPDK's telemetry socket: doc/telemetry.md.
 #pragma once
 
+#include <cstdint>
+
 #include "eal/bounce_pool.h"
 #include "eal/domain_handle.h"
 #include "eal/ethdev_bounce.h"
@@ -21,6 +23,9 @@ void tell_caches(iovad_domain &domain, unsigned first_row, Answer &answer);
 
 inline constexpr unsigned kMostBuckets = 256;
 void tell_map(iovad_domain &domain, unsigned buckets, Answer &answer);
+
+void tell_debug(iovad_domain &domain, Answer &answer);
+void tell_whatis(iovad_domain &domain, uint64_t address, Answer &answer);
 
 void tell_bounce(iovad_bounce_pool &pool, Answer &answer);
 void tell_ethdev(uint16_t port, const EthdevBounceReport &report, Answer &answer);

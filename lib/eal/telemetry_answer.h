@@ -6,9 +6,14 @@
 // out. Who answers stays within that.
 #pragma once
 
+#include <string>
+
 #include "eal/dpdk_versions.h"
 
 namespace iovad::eal {
+
+// DPDK leaves out a text that is longer.
+inline std::string fit_telemetry(const std::string &text) { return text.substr(0, RTE_TEL_MAX_STRING_LEN - 1); }
 
 class Answer {
 public:

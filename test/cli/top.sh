@@ -93,6 +93,9 @@ check_live() {
 		"abs(sum(d['map']['reserved_ppm']) / 256e6 - s['reserved_bytes'] / (1 << 27)) < 1e-4"
 	check "$PREFIX: the bounce pool of the other domain" shows "^tx .* 2 MiB +64 MiB" --once --domain soft.1
 	check "$PREFIX: and its rates" json "bounce['tx']['rates']['maps'] > 0 and bounce['tx']['rates']['copied_in_bytes'] > 0"
+	check "$PREFIX: --whatis of what is reserved" shows "^nic0: 0x900000: reserved" --whatis 0x900000
+	check "$PREFIX: and of a line of the kernel's log, to one domain" shows "^soft.1: 0x200000000: not an address" \
+		--whatis "DMAR: [DMA Read] fault addr 0x200000000 [fault reason 0x06]" --domain soft.1
 	check "$PREFIX: the control thread makes passes" json "control['runners'] == ['thread'] and control['passes'] > 0"
 	check "$PREFIX: the only process needs no prefix" top --once
 	check_fails 1 "no domain nic7; there are: nic0, soft.1" "$PREFIX: a domain that is not there" top --once --domain nic7
@@ -121,6 +124,7 @@ check_fails 1 "no DPDK process answers" "nobody is there" top --once
 check_fails 1 "no DPDK process answers" "nobody is there to list" top --list
 check_fails 1 "No such file" "no such socket" top --socket "$WORK/none" --once
 check_fails 2 "from 0.05 to 3600" "a bad interval" top --interval 0
+check_fails 2 "neither an address" "--whatis of no address" top --whatis "no fault"
 check_fails 2 "not allowed with" "options that exclude each other" top --once --json
 
 check_live plain --no-huge -m 256

@@ -3,9 +3,11 @@
 """iovad-top without a process: rates, units, what is shown in 80 columns, and its socket client
 against a server made up here. Prints TAP."""
 
+import argparse
 import contextlib
 import io
 import json
+import re
 import socket
 import sys
 import tempfile
@@ -20,6 +22,7 @@ import panels  # noqa: E402
 import sample  # noqa: E402
 import telemetry  # noqa: E402
 import units  # noqa: E402
+import whatis  # noqa: E402
 from watch import Watch  # noqa: E402
 
 GAUGES = ("live_ranges", "live_bytes", "cached_ranges", "cached_bytes", "deferred_ranges", "deferred_bytes",
@@ -343,6 +346,51 @@ class Client(unittest.TestCase):
         process = self.start(answers={"/iovad/list": None})
         status, _, err = self.program("--socket", str(process.path), "--once", "--interval", "0.05")
         self.assertEqual((status, "does not know iovad" in err), (1, True))
+
+    def test_WhatisOfEachDomainOrOne(self):
+        found = {"domain": "nic0", "address": 0x2fff, "state": "free", "first": 0x1000, "last": 0x2fff, "above": "live",
+                 "above_first": 0x3000, "above_last": 0x3fff, "above_distance": 1, "history": ["  freed by lcore 1"]}
+        answers = {"/iovad/list": ["nic1", "nic0"], "/iovad/whatis,nic0,0x2fff": found,
+                   "/iovad/whatis,nic1,0x2fff": {"domain": "nic1", "address": 0x2fff, "state": "outside"}}
+        process = self.start(answers=answers)
+        for options, names in (((), ["nic0", "nic1"]), (("--domain", "nic1"), ["nic1"])):
+            line = "DMAR: [DMA Read] Request device [03:00.0] fault addr 0x2fff [fault reason 0x06] PTE Read access is not set"
+            status, out, _ = self.program("--socket", str(process.path), "--whatis", line, *options)
+            self.assertEqual((status, re.findall(r"^(\w+): 0x2fff: ", out, re.MULTILINE)), (0, names))
+            status, out, _ = self.program("--socket", str(process.path), "--whatis", "0x2fff", "--json", *options)
+            self.assertEqual((status, [answer["domain"] for answer in json.loads(out)]), (0, names))
+        status, _, err = self.program("--socket", str(process.path), "--whatis", "1", "--domain", "nic9")
+        self.assertEqual((status, "no domain nic9; there are: nic0, nic1" in err), (1, True))
+
+    def test_WhatisWhereNobodyKnows(self):
+        process = self.start(answers={"/iovad/list": None})
+        status, _, err = self.program("--socket", str(process.path), "--whatis", "0x2fff")
+        self.assertEqual((status, "has no domain now" in err), (1, True))
+
+
+class Whatis(unittest.TestCase):
+    def test_AddressesInLinesOfLogs(self):
+        for line, address in (
+                ("DMAR: [DMA Write NO_PASID] Request device [03:00.0] fault addr 0xfffe1000 [fault reason 0x05] PTE Write", 0xfffe1000),
+                ("DMAR: DMAR:[DMA Read] Request device [03:00.0] fault addr fffe1000 \nDMAR:[fault reason 06]", 0xfffe1000),
+                ("AMD-Vi: Event logged [IO_PAGE_FAULT device=03:00.0 domain=0x0011 address=0xfffe1000 flags=0x0020]", 0xfffe1000),
+                ("arm-smmu 5000000.iommu: Unhandled context fault: fsr=0x402, iova=0xfffe1000, fsynr=0x1, cb=2", 0xfffe1000),
+                ("0xfffe1000", 0xfffe1000), ("4096", 4096), ("0", 0)):
+            self.assertEqual(whatis.address_in(line), address, line)
+        for text in ("", "nic0", "DMAR: no fault", "-1", "0x10000000000000000"):
+            self.assertRaises(argparse.ArgumentTypeError, whatis.address_in, text)
+
+    def test_ForPeople(self):
+        answer = {"domain": "nic0", "address": 0x1010, "state": "mapped", "first": 0x1000, "last": 0x1fff, "va": 0x7f0010,
+                  "dir": ["to_device", "from_device"], "below": "reserved", "below_first": 0, "below_last": 0xfff,
+                  "below_distance": 17, "history": ["  mapped: 0x1000, 4096 bytes by lcore 1", "    main+0x3"]}
+        self.assertEqual(whatis.lines(answer), [
+            "nic0: 0x1010: mapped", "  in       0x1000 - 0x1fff, 4 KiB", "  memory   0x7f0010, to device and from device",
+            "  below    0x0 - 0xfff, 4 KiB: reserved, 17 B away", "  history",
+            "    mapped: 0x1000, 4096 bytes by lcore 1", "      main+0x3"])
+        self.assertIn("IOVAD_DEBUG=on", "\n".join(whatis.lines({"domain": "a", "address": 1, "state": "free"})))
+        slot = {"domain": "a", "address": 1, "state": "bounce", "pool": "tx", "slot": "mapped", "history": []}
+        self.assertIn("bounce pool, tx: a slot that is mapped", whatis.lines(slot)[0])
 
 
 def main():

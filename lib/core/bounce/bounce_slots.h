@@ -51,6 +51,20 @@ enum class BounceStatus : uint8_t {
 	wrong_length,     // ERANGE
 };
 
+// Debug mode's, told of what the pool is used for, where that is not cached: all of it. Any thread.
+class BounceWatch {
+public:
+	virtual void slot_mapped(uint64_t iova, uint64_t len, uint32_t dir, const void *va) = 0;
+	// Before the slot is somebody else's.
+	virtual void slot_unmapped(uint64_t iova) = 0;
+	// A call did nothing, for that reason. off: of a sync.
+	enum class Use { unmap, sync };
+	virtual void slot_refused(Use use, uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, BounceStatus why) = 0;
+
+protected:
+	~BounceWatch() = default;
+};
+
 struct BounceConfig {
 	uint64_t base;           // of the window: a multiple of 2 MiB, not 0
 	uint64_t bytes;          // likewise
@@ -113,6 +127,8 @@ class BounceSlots {
 public:
 	// pid: as of Domain; one process has the pool.
 	BounceSlots(BounceState *state, uint32_t pid);
+	// It stays. A map that fails leaves an address of all ones then.
+	void set_watch(BounceWatch *watch) { watch_ = watch; }
 	BounceSlots(const BounceSlots &) = delete;
 	BounceSlots &operator=(const BounceSlots &) = delete;
 
@@ -190,6 +206,7 @@ private:
 	BounceStatus finish_map(unsigned lcore, std::byte *va, uint64_t len, uint32_t dir, SlotRecord &r,
 				uint64_t iova) const;
 	BounceStatus map_other(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir, uint64_t &iova);
+	BounceStatus map_slot(unsigned lcore, void *va, uint64_t len, uint64_t mask, uint32_t dir, uint64_t &iova);
 	BounceStatus take(unsigned lcore, Slot &slot);
 	Status take_at_hand(unsigned lcore, Slot &slot);
 	Status take_from_all(unsigned lcore, Slot &slot);
@@ -200,6 +217,8 @@ private:
 	void free_plain(unsigned lcore, uint64_t slot);
 	BounceStatus unmap_other(unsigned lcore, uint64_t iova, uint64_t len, uint32_t dir, uint32_t flags);
 	bool take_standby();
+	BounceStatus refused(BounceWatch::Use use, uint64_t iova, uint64_t off, uint64_t len, uint32_t dir,
+			     BounceStatus why) const;
 	SlotRecord *find(uint64_t iova, uint64_t off, uint64_t len, uint32_t dir, BounceStatus &status);
 	BounceStatus why_not(uint64_t iova);
 	bool any_mapped(const Extent &slot) const;
@@ -211,6 +230,7 @@ private:
 	uint64_t base_, bytes_;
 	BounceState::Place *places_;
 	BounceCounters *counters_;
+	BounceWatch *watch_ = nullptr;
 };
 
 template <class Visit> void BounceSlots::for_each_mapping(Visit visit) const

@@ -66,9 +66,31 @@ enum iovad_unmap_policy { IOVAD_UNMAP_STRICT, IOVAD_UNMAP_LAZY };
 
 #define IOVAD_DOMAIN_F_NO_CACHE (1u << 0) /**< every request goes to the tree */
 /**
- * Find misuse at the call that commits it. Every request goes to the tree, so
- * each free is checked against what is live: double and foreign frees and
- * wrong lengths fail with -ENOENT and are logged.
+ * Debug mode: find misuse at the call that commits it, and say who had the range. Also, without rebuilding,
+ * by the environment variable IOVAD_DEBUG of the process that creates the domain: words, comma-separated,
+ *   on               in all domains that the process creates
+ *   fatal            abort() after the first report
+ *   history=RANGES   how many ended ranges are remembered, of each domain; 0 to 1048576, 4096 unless told
+ *   quarantine=RANGES  how many ranges that were given back come back late, of each domain; 0 to 65536, 1024 unless told
+ * All but the first are for domains with this flag, too.
+ *
+ * Found are: double free; free of what was never allocated; wrong length or place; free of what is mapped; unmapping twice,
+ * lazily too, or what was never mapped; use of the address of a map that failed (it leaves RTE_BAD_IOVA in *iova);
+ * of bounce slots also wrong directions, syncs of what is not mapped or beyond its end; what is live when the domain
+ * or the pool is to be destroyed; memory that is gone while it is mapped (EAL's when EAL takes it back; other memory
+ * when it is unmapped, at iovad_verify() and when the domain is to be destroyed, unless other memory has taken its
+ * place); and an address that is handed out while it is deferred, which would be a fault of iovad's.
+ *
+ * Each is a report in the log: the domain, the range, what was expected, and the range's history: which lcore and
+ * thread got it, where (a backtrace) and when, and who gave it back. Reports are counted by kind in telemetry
+ * (/iovad/debug), which has the latest of them; of one kind five in 10 s are logged. Calls return what they would otherwise, but what
+ * is found by the tree is found at once.
+ *
+ * What is given back is handed out late: after quarantine=RANGES others, or when a request would be refused. So
+ * that a device that still uses it meets no memory, instead of somebody else's.
+ *
+ * Every request goes to the tree, each call costs some microseconds, and every range some 250 bytes. The history is that of
+ * one process; what other processes of the domain do is no finding. Without debug mode there is no cost.
  */
 #define IOVAD_DOMAIN_F_DEBUG (1u << 1)
 
@@ -165,6 +187,7 @@ IOVAD_API int iovad_domain_conf_init(struct iovad_domain_conf *conf);
  *   IOMMU that this library knows; EEXIST another domain has part of this window in
  *   the same container; EPERM, EIO, EAGAIN it cannot be used (the log says why);
  *   E_RTE_SECONDARY called in a secondary process.
+ *   EINVAL also where IOVAD_DEBUG is not understood (the log says what is possible).
  */
 IOVAD_API struct iovad_domain *iovad_domain_create(const struct iovad_domain_conf *conf);
 
@@ -180,7 +203,8 @@ IOVAD_API int iovad_domain_destroy(struct iovad_domain *d);
 
 /**
  * Find a domain by name; the first call in a secondary process attaches to it.
- * @return the domain, or NULL with rte_errno: EINVAL name is NULL; ENOENT no
+ * @return the domain, or NULL with rte_errno: EINVAL name is NULL, or IOVAD_DEBUG is not
+ *   understood; ENOENT no
  *   such domain; EPROTO it was made by an incompatible version of this library;
  *   ENOMEM no memory for the handle; EAGAIN as many processes are attached as
  *   can be.

@@ -127,7 +127,7 @@ IOVAD_API int iovad_bounce_pool_destroy(struct iovad_bounce_pool *p);
  *   are those of va.
  * @param dir IOVAD_TO_DEVICE, IOVAD_FROM_DEVICE (and IOVAD_BOUNCE_OVERWRITE), or
  *   IOVAD_BIDIRECTIONAL.
- * @param iova where the device finds the copy.
+ * @param iova where the device finds the copy. After a failure: as it was, or RTE_BAD_IOVA in debug mode.
  * @return 0; -EINVAL a pointer is NULL, len is 0, or min_align_mask or dir is none of these;
  *   -EMSGSIZE it is longer than max_bytes; -EAGAIN no slot is free now, and the pool can grow;
  *   -ENOSPC likewise, and it cannot.

@@ -52,7 +52,7 @@ extern "C" {
  * @param len bytes, at least 1.
  * @param limit highest address, inclusive, that may be used: the device's DMA mask.
  * @param dir IOVAD_TO_DEVICE, IOVAD_FROM_DEVICE or both.
- * @param iova where va is for devices.
+ * @param iova where va is for devices. After a failure: as it was, or RTE_BAD_IOVA in debug mode.
  * @return 0; all or nothing otherwise:
  *   -EINVAL a pointer is NULL, len is 0, the memory leaves the address space
  *   (48 bits), dir is not one of these, or no address of the domain is at or
