@@ -25,14 +25,14 @@ bool releases(Order order) { return order == Order::release || order == Order::b
 unsigned Machine::word_at(const void *address, unsigned bytes, bool write)
 {
 	const auto at = reinterpret_cast<uintptr_t>(address);
-	const unsigned word = memory_.word_at(at, peek(address, bytes));
+	const unsigned word = memory_.word_at(at, bytes, peek(address, bytes));
 	memory_.use(current_, word, write);
 	may_stop(word);
 	if (!memory_.access(current_, at, bytes, write, true)) {
 		say("races", address, 0);
 		fail("a plain and an atomic access race");
 	}
-	return memory_.word_at(at, peek(address, bytes));
+	return memory_.word_at(at, bytes, peek(address, bytes));
 }
 
 void Machine::call(const void *from)
@@ -245,7 +245,7 @@ Machine::Mutex &Machine::mutex_at(const void *address)
 
 void Machine::may_stop_at_mutex(const void *address)
 {
-	const unsigned word = memory_.word_at(reinterpret_cast<uintptr_t>(address), 0);
+	const unsigned word = memory_.word_at(reinterpret_cast<uintptr_t>(address), 1, 0);
 	memory_.use(current_, word, true);
 	may_stop(word);
 	threads_[current_].word = ~0u;

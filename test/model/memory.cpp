@@ -46,13 +46,13 @@ unsigned Memory::number_of(uintptr_t address)
 	if (fresh) {
 		if (words_.size() == kWords)
 			std::abort();
-		words_.push_back({address, {}, 0, false, 0, 0, false});
+		words_.push_back({address, 0, {}, 0, false, 0, 0, false});
 	}
 	near = {address, at->second};
 	return at->second;
 }
 
-unsigned Memory::word_at(uintptr_t address, uint64_t value)
+unsigned Memory::word_at(uintptr_t address, unsigned bytes, uint64_t value)
 {
 	const unsigned number = number_of(address);
 	Word &word = words_[number];
@@ -64,6 +64,7 @@ unsigned Memory::word_at(uintptr_t address, uint64_t value)
 		word.stores.push_back({value, -1});
 		word.floor = newest(number);
 	}
+	word.bytes = bytes;
 	word.reread = false;
 	return number;
 }
@@ -220,8 +221,12 @@ void Memory::overwritten(uintptr_t address, unsigned bytes)
 		if (!cell_at(cell).has_words)
 			continue;
 		for (uintptr_t at = cell; at < cell + 8; ++at) {
-			if (const auto found = numbers_.find(at); found != numbers_.end())
-				words_[found->second].reread = true;
+			const auto found = numbers_.find(at);
+			if (found == numbers_.end())
+				continue;
+			// Not what lies beside it.
+			Word &word = words_[found->second];
+			word.reread |= at < address + bytes && address < at + word.bytes;
 		}
 	}
 }

@@ -31,7 +31,7 @@ public:
 	void forget();
 
 	// Its number. `value`: what the memory holds, where nothing was stored yet.
-	unsigned word_at(uintptr_t address, uint64_t value);
+	unsigned word_at(uintptr_t address, unsigned bytes, uint64_t value);
 	// Threads share it, and not only to read it. Noted as they come: see learned().
 	bool contended(unsigned word) const { return words_[word].contended; }
 	bool learned() const { return learned_; }
@@ -63,6 +63,7 @@ private:
 	};
 	struct Word {
 		uintptr_t address;
+		unsigned bytes;
 		std::vector<Store> stores;
 		unsigned floor;  // older ones were overwritten by plain accesses
 		bool reread;     // of the memory

@@ -86,7 +86,7 @@ TEST(Reclaim, TakesWhatAnLcoreIsUsing)
 {
 	expect_none_fails<Revoked>(kTwo, Case::hits, Without::nothing);
 	expect_found<Revoked>(kTwo, Case::hits, Without::second_barrier);
-	expect_found<Revoked>(kTwo, Case::hits, Without::release_of_visits);
+	expect_found<Revoked>(Bounds{3, 2}, Case::hits, Without::release_of_visits);
 	expect_found<Revoked>(kTwo, Case::hits, Without::acquire_of_visits);
 	expect_found<Revoked>(kTwo, Case::hits, Without::waiting);
 	expect_found<Revoked>(kTwo, Case::hits, Without::look_at_revoked);
@@ -148,7 +148,7 @@ private:
 
 TEST(Reclaim, NobodyIsRefusedWhatAnotherHasTooMuch)
 {
-	expect_none_fails<Demand>(Bounds{2, 1}, Demand::Without::nothing);
+	expect_none_fails<Demand>(Bounds{1, 1}, Demand::Without::nothing);
 	expect_found<Demand>(kTwo, Demand::Without::in_flight);
 	expect_found<Demand>(kTwo, Demand::Without::release_of_in_flight);
 	expect_found<Demand>(kTwo, Demand::Without::acquire_of_in_flight);
