@@ -14,6 +14,7 @@
 
 #include "control_poll.h"
 #include "iovad/iovad_ethdev.h"
+#include "packets.h"
 #include "ring_port.h"
 #include "test_domain.h"
 
@@ -70,11 +71,6 @@ private:
 	iovad_bounce_pool *pool_;
 };
 
-struct FreeMempool {
-	void operator()(rte_mempool *pool) const { rte_mempool_free(pool); }
-};
-using Mempool = std::unique_ptr<rte_mempool, FreeMempool>;
-
 // Memory that the domain knows nothing of.
 inline Mempool heap_pool(unsigned n = 1023, uint16_t room = RTE_MBUF_DEFAULT_BUF_SIZE)
 {
@@ -90,24 +86,6 @@ inline std::string text_of(const rte_mbuf *m)
 	for (; m; m = m->next)
 		text.append(rte_pktmbuf_mtod(m, const char *), m->data_len);
 	return text;
-}
-
-// A segment that says so.
-inline rte_mbuf *segment(const Mempool &pool, const std::string &text)
-{
-	rte_mbuf *m = rte_pktmbuf_alloc(pool.get());
-	EXPECT_NE(nullptr, m);
-	if (!text.empty())
-		std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(text.size())), text.data(), text.size());
-	return m;
-}
-
-inline rte_mbuf *chain(const Mempool &pool, const std::vector<std::string> &texts)
-{
-	rte_mbuf *first = segment(pool, texts[0]);
-	for (size_t i = 1; i < texts.size(); ++i)
-		EXPECT_EQ(0, rte_pktmbuf_chain(first, segment(pool, texts[i])));
-	return first;
 }
 
 // The same as the device reads it: every byte through the domain.

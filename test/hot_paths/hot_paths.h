@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * The hot paths, for tests of what they execute instead of how long it takes. Each list of
  * them (api_paths.c, core_paths.cpp) is linked with count.c, which runs them all for
- * callgrind to count, and with forbid.c, where a system call or an allocation is fatal.
+ * callgrind to count, and with forbid.c, where a system call or an allocation is fatal;
+ * the core's with step.c, too, which counts what callgrind cannot run.
  */
 #ifndef IOVAD_TEST_HOT_PATHS_H
 #define IOVAD_TEST_HOT_PATHS_H

@@ -15,6 +15,7 @@
 #include <rte_mbuf.h>
 
 #include "../eal/captured_log.h"
+#include "../eal/packets.h"
 #include "../eal/test_domain.h"
 #include "iovad/iovad_dma.h"
 #include "iovad/iovad_ethdev.h"
@@ -28,11 +29,6 @@ inline iovad_domain_conf soft_conf()
 	conf.max_ranges = 4096;
 	return conf;
 }
-
-struct FreeMempool {
-	void operator()(rte_mempool *pool) const { rte_mempool_free(pool); }
-};
-using Mempool = std::unique_ptr<rte_mempool, FreeMempool>;
 
 inline constexpr unsigned kMbufs = 511;
 
@@ -120,23 +116,6 @@ inline rte_iova_t map(iovad_domain *d, void *va, uint64_t len, uint32_t dir)
 }
 
 inline unsigned free_mbufs(const Mempool &pool) { return rte_mempool_avail_count(pool.get()); }
-
-inline rte_mbuf *segment(const Mempool &pool, const std::string &text)
-{
-	rte_mbuf *m = rte_pktmbuf_alloc(pool.get());
-	EXPECT_NE(nullptr, m);
-	if (!text.empty())
-		std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(text.size())), text.data(), text.size());
-	return m;
-}
-
-inline rte_mbuf *chain(const Mempool &pool, const std::vector<std::string> &texts)
-{
-	rte_mbuf *first = segment(pool, texts[0]);
-	for (size_t i = 1; i < texts.size(); ++i)
-		EXPECT_EQ(0, rte_pktmbuf_chain(first, segment(pool, texts[i])));
-	return first;
-}
 
 // What a received packet says; it is freed.
 inline std::string take_text(rte_mbuf *packet)

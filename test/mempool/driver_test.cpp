@@ -341,7 +341,14 @@ TEST_F(MempoolDriverTest, GivesEachObjectOnceAndSaysWhenThereAreNoMore)
 
 struct Crowd {
 	rte_mempool *pool;
-	std::atomic<unsigned> errors{0};
+	std::atomic<unsigned> errors{0}, finished{0};
+
+	// rte_eal_wait_lcore() said again where ThreadSanitizer sees it: all that they did came before.
+	void wait(unsigned lcores) const
+	{
+		while (finished < lcores)
+			std::this_thread::yield();
+	}
 };
 
 // An object holds the number of the lcore that owns it.
@@ -364,6 +371,7 @@ int take_and_give(void *arg)
 		}
 		rte_mempool_put_bulk(crowd.pool, objects, n);
 	}
+	++crowd.finished;
 	return 0;
 }
 
@@ -376,6 +384,7 @@ TEST_F(MempoolDriverTest, NoObjectHasTwoOwnersOnSeveralLcores)
 	Crowd crowd{pool.get()};
 	rte_eal_mp_remote_launch(take_and_give, &crowd, CALL_MAIN);
 	rte_eal_mp_wait_lcore();
+	crowd.wait(rte_lcore_count());
 	EXPECT_EQ(crowd.errors, 0u);
 	EXPECT_TRUE(rte_mempool_full(pool.get()));
 }
@@ -394,6 +403,7 @@ int take_a_share(void *arg)
 		else
 			++crowd.errors;
 	}
+	++crowd.finished;
 	return 0;
 }
 
@@ -404,6 +414,7 @@ TEST_F(MempoolDriverTest, AGetNeverFailsWhileThereAreEnough)
 	Crowd crowd{pool.get()};
 	rte_eal_mp_remote_launch(take_a_share, &crowd, CALL_MAIN);
 	rte_eal_mp_wait_lcore();
+	crowd.wait(rte_lcore_count());
 	EXPECT_EQ(crowd.errors, 0u);
 	EXPECT_TRUE(rte_mempool_full(pool.get()));
 }
@@ -416,6 +427,7 @@ int take_all(void *arg)
 		++crowd.errors;
 	else
 		rte_mempool_put_bulk(crowd.pool, objects, kMbufs);
+	++crowd.finished;
 	return 0;
 }
 
@@ -424,11 +436,12 @@ TEST_F(MempoolDriverTest, EachLcoreFindsWhatAnotherPutBack)
 	const Pool pool = pool_with("around", "");
 	ASSERT_TRUE(pool);
 	Crowd crowd{pool.get()};
-	unsigned lcore;
+	unsigned lcore, turns = 0;
 	RTE_LCORE_FOREACH_WORKER(lcore) {
 		take_all(&crowd);
 		rte_eal_remote_launch(take_all, &crowd, lcore);
 		rte_eal_wait_lcore(lcore);
+		crowd.wait(turns += 2);
 	}
 	std::thread(take_all, &crowd).join();  // without an lcore id
 	EXPECT_EQ(crowd.errors, 0u);

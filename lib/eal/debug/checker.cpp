@@ -142,7 +142,7 @@ void Checker::add(const Record &record, std::optional<uint32_t> number)
 
 // ---- addresses ----
 
-void Checker::allocated(uint64_t iova, uint64_t len) 
+void Checker::allocated(uint64_t iova, uint64_t len)
 {
 	add({What::range, 0, iova, len, 0, CallSite::here()}, std::nullopt);
 }
