@@ -14,31 +14,32 @@ import re
 import subprocess
 import sys
 
-from table import COUNTERS, Run, ratio, spread
+from table import COUNTERS, Run, names, ratio, spread
 
 BEGIN, END = "<!-- figures: bench/figures.sh writes this -->", "<!-- figures end -->"
 
-# What is done; program, case, counter of iovad's; the contestant beside it, and what that is.
+# What iovad does; program, case, counter; the contestant beside it, and what that does.
 ROWS = [
-    ("one address out of the lcore's cache, and back", "cache", "pair", "ns",
-     "mempool", "`rte_mempool`, cache of 512: an object out, and back"),
-    ("the same on two lcores at once", "cache", "lcores:2", "ns", "mempool", "the same"),
-    ("32 in one call, per address", "cache", "bulk:32", "ns", "mempool", "the same: bulk of 32, per object"),
-    ("out on one lcore, back on another", "cache", "handover", "ns", "mempool", "the same"),
-    ("past all caches, 100 000 ranges live: alloc", "tree", "replace:1e5", "alloc_ns",
-     "augmented_rbtree", "red-black tree with the largest gap per subtree"),
-    ("the same: free", "tree", "replace:1e5", "free_ns", "augmented_rbtree", "the same"),
-    ("1 000 000 live: alloc", "tree", "replace:1e6", "alloc_ns", "augmented_rbtree", "the same"),
-    ("the same: free", "tree", "replace:1e6", "free_ns", "augmented_rbtree", "the same"),
-    ("1024 buffers below 4 GiB, past 300 000 holes that are too small, **ms**", "tree", "refill_past_holes:1024", "round_ms",
-     "linear_rbtree", "red-black tree that is walked from the top, as in Linux to date"),
-    ("mempool driver without a cache: bulk of 32, per object", "mempool", "bulk:32", "ns", "ring_mp_mc", "`ring_mp_mc`"),
-    ("the same on two lcores at once", "mempool", "bulk:32:two_lcores", "ns", "ring_mp_mc", "`ring_mp_mc`"),
-    ("a page mapped, and unmapped lazily; software IOMMU", "lazy", "sustained", "ns", "strict", "unmapped strictly"),
-    ("1500 bytes through a bounce pool, both ways", "bounce", "1500", "ns", "memcpy", "two plain `memcpy()`"),
-    ("the same", "bounce", "1500", "ns", "mapped", "mapped and unmapped instead; software IOMMU"),
+    ("a page's address from the lcore's cache and back", "cache", "pair", "ns",
+     "mempool", "`rte_mempool`, cache of 512: an object and back"),
+    ("the same on two lcores at once", "cache", "lcores:2", "ns", "mempool", "the same on two lcores at once"),
+    ("bulk of 32 and back, per address", "cache", "bulk:32", "ns", "mempool", "bulk of 32 and back, per object"),
+    ("out on one lcore, back on another", "cache", "handover", "ns", "mempool", "out on one lcore, back on another"),
+    ("past the caches, 100 000 ranges live: alloc", "tree", "replace:1e5", "alloc_ns",
+     "augmented_rbtree", "red-black tree that knows the largest gap of each subtree"),
+    ("the same: free", "tree", "replace:1e5", "free_ns", "augmented_rbtree", "that tree: free"),
+    ("1 000 000 live: alloc", "tree", "replace:1e6", "alloc_ns", "augmented_rbtree", "that tree: alloc"),
+    ("the same: free", "tree", "replace:1e6", "free_ns", "augmented_rbtree", "that tree: free"),
+    ("1024 buffers below 4 GiB, past 300 000 holes too small for them, **ms**", "tree", "refill_past_holes:1024", "round_ms",
+     "linear_rbtree", "red-black tree walked from the top, as Linux 6.x does it, **ms**"),
+    ("mempool driver without a cache: bulk of 32 and back, per object", "mempool", "bulk:32", "ns",
+     "ring_mp_mc", "DPDK's driver `ring_mp_mc`"),
+    ("the same on two lcores at once", "mempool", "bulk:32:two_lcores", "ns", "ring_mp_mc", "`ring_mp_mc` on two lcores at once"),
+    ("lazy unmap of a page, on the lcore", "lazy", "back:1024", "ns", "free", "iovad's cached free of an address"),
+    ("1500 bytes through a bounce pool, there and back", "bounce", "1500", "ns", "memcpy", "two plain `memcpy()`"),
+    ("the same", "bounce", "1500", "ns", "mapped", "mapped and unmapped strictly, software IOMMU"),
 ]
-CONTESTANT = {"lazy": "lazy", "bounce": "bounce"}  # iovad's, where it has another name
+CONTESTANT = {"lazy": "unmap", "bounce": "bounce"}  # iovad's, where it has another name
 
 
 def iovads(program):
@@ -74,6 +75,9 @@ def keep(folder, paths):
         wanted = ("run_name", "family_index", "run_type", "real_time", *COUNTERS)
         rows = [{key: row[key] for key in wanted if key in row} for row in data["benchmarks"]
                 if row["run_type"] == "iteration" and re.search(pattern(program), row["run_name"])]
+        missing = needed(program) - {f"{case}/{who}" for case, who in map(names, rows)}
+        if missing:
+            sys.exit(f"{path}: not measured: {', '.join(sorted(missing))}")
         kept = {key: context[key] for key in ("date", "iovad_isa", "memory") if key in context}
         kept |= {"date": context["date"][:10], "executable": os.path.basename(context["executable"]), "machine": machine()}
         with open(f"{folder}/{program}.json", "w", encoding="utf-8") as file:
@@ -89,18 +93,18 @@ def caption(runs):
     memory = {run.context["memory"] for run in runs.values() if "memory" in run.context}
     where = " ".join(f"{where}; {date}" + (f" ({', '.join(sorted(programs))})" if len(facts) > 1 else "") + "."
                      for (where, date), programs in sorted(facts.items()))
-    return (f"Nanoseconds where nothing else is said: the median of the repetitions, and in brackets the lowest and the highest. "
-            f"On a {where} Memory of DPDK: {', '.join(sorted(memory))}.")
+    return (f"The median of the repetitions, and in brackets the lowest and the highest. On a {where} "
+            f"DPDK's memory: {', '.join(sorted(memory))}.")
 
 
 def table(paths):
     runs = {run.program: run for run in map(Run, paths)}
-    yield from ("", "| what is done | iovad | peer | iovad / peer | the peer |", "|---|--:|--:|--:|---|")
+    yield from ("", "| iovad | ns | peer | ns | iovad / peer |", "|---|--:|---|--:|--:|")
     for what, program, case, counter, peer, beside in ROWS:
         run = runs[program]
         ours, theirs = (run.cases[case][who][counter] for who in (iovads(program), peer))
         times = ratio(run.median(case, iovads(program), counter), run.median(case, peer, counter))
-        yield f"| {what} | {spread(ours)} | {spread(theirs)} | {times} | {beside} |"
+        yield f"| {what} | {spread(ours)} | {beside} | {spread(theirs)} | {times} |"
     yield from ("", caption(runs), "")
 
 
