@@ -11,6 +11,7 @@ build/ as this build's, and the library installed."""
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,7 +64,8 @@ class Tree:
     def not_in(self, tests, script):
         """The programs of a script that none of the tests speaks of."""
         text = "\n".join((self.source / test).read_text() for test in tests)
-        return [program for program in programs(script) if not re.search(rf"\b{re.escape(program)}\b", text)]
+        return [program for program in programs(script)
+                if not re.search(rf"\b{re.escape({'cc': 'gcc'}.get(program, Path(program).stem))}\b", text)]
 
 
 def programs(script):
@@ -99,9 +101,8 @@ def output_problems(tree, block, commands):
         return [] if commands.mark == "run" else ["output of what another test runs: <!-- output by: TEST -->"]
     if block.mark == "output by":
         path = tree.source / block.value
-        if not path.is_file() or "shown.py" not in path.read_text():
-            return [f"{block.value} does not look at it (by test/docs/shown.py)"]
-        return []
+        looks = path.is_file() and re.search(rf"shown\.py.* {re.escape(block.document)} ", path.read_text())
+        return [] if looks else [f"{block.value} does not look at it: shown.py ... {block.document} ..."]
     if block.mark == "not output":
         return [] if block.value else ["not output: what else?"]
     return ["output after commands: <!-- output -->, <!-- output by: TEST --> or <!-- not output: REASON --> is to come before it"]
@@ -169,27 +170,39 @@ def run_block(block, folder, environment, seconds):
     return said, [f"it ended with {process.returncode}"] if process.returncode else []
 
 
-def has_huge_pages():
-    return "--huge-dir" in os.environ.get("IOVAD_TEST_EAL_ARGS", "")
+def all_may_write(folder):
+    return any(one.stat().st_mode & 0o002 for one in (folder, *folder.parents))
 
 
-def run_document(blocks, places, folder, environment, seconds):
-    commands = said = None
+def missing_here(block, build):
+    """What this machine has not, and the block needs; None: it has all."""
+    if block.value == "huge" and "--huge-dir" not in os.environ.get("IOVAD_TEST_EAL_ARGS", ""):
+        return "no huge pages"
+    if "dpdk-testpmd" in programs(block.script) and not shutil.which("dpdk-testpmd"):
+        return "dpdk-testpmd is not installed"
+    if "-d build/" in block.script and all_may_write(build):
+        return "EAL loads no plugins from below a folder that all may write to"
+    return None
+
+
+def run_document(blocks, places, folder, build, environment, seconds):
     for block in blocks:
         if block.mark == "file":
             (folder / block.value).write_text(block.text)
-        elif block.is_commands:
-            commands, said = block, None
-            if block.mark != "run" or block.value not in places:
+    said, ran = "", False
+    for block in blocks:
+        if block.is_commands:
+            ran = block.mark == "run" and block.value in places
+            if not ran:
                 continue
-            if block.value == "huge" and not has_huge_pages():
-                skip(f"{block.name} runs", "it needs huge pages")
+            if why := missing_here(block, build):
+                skip(f"{block.name} runs", why)
+                ran = False
                 continue
-            said, problems = run_block(block, folder, environment, seconds)
-            check(f"{block.name} runs", problems, said)
-            if block.is_console:
-                check_shown(block, said)
-        elif block.mark == "output" and said is not None:
+            output, problems = run_block(block, folder, environment, seconds)
+            check(f"{block.name} runs", problems, output)
+            said += output
+        if ran and (block.is_console or block.mark == "output"):
             check_shown(block, said)
 
 
@@ -208,12 +221,13 @@ def main():
             place = Place(source, build, Path(name), install(build, Path(name)))
         for document, (blocks, stray) in everything.items():
             if in_machine:
-                run_document(blocks, ("vm",), source, os.environ, 1800)
+                run_document(blocks, ("vm",), source, build, os.environ, 1800)
                 continue
             check_marks(tree, document, blocks, stray)
             if any(block.mark in ("run", "file") for block in blocks):
-                run_document(blocks, ("build", "huge"), place.folder(document), place.environment(), SECONDS)
+                run_document(blocks, ("build", "huge"), place.folder(document), build, place.environment(), SECONDS)
     print(f"1..{count}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,8 +10,8 @@ MARKS = ("run", "run by", "not run", "output", "output by", "not output", "file"
 FENCE = re.compile(r"^( *)(```+) *(\S*)\s*$")
 COMMENT = re.compile(r"^ *<!-- *(.*?) *-->\s*$")
 HEADING = re.compile(r"^#{1,6} ")
-# What people type stands in blocks, where it can be marked.
-INDENTED = re.compile(r"^(?:    |\t)(?:[A-Z_]+=\S+ )*(?:iovad-|dpdk-|build/|test/|bench/|app/|examples/|meson |ninja |sudo |\$ )")
+# What people type stands in blocks of commands, where it can be marked.
+COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:iovad-|dpdk-|build/|test/|bench/|app/|examples/|meson |ninja |sudo )")
 
 
 class Block:
@@ -74,6 +74,8 @@ def blocks_of(source, document):
         if block is not None:
             if match and match.group(2) == fence and not match.group(3):
                 blocks.append(block)
+                if block.language == "" and not (block.mark or block.is_commands) and COMMAND.match(block.text):
+                    stray.append(block.line)
                 block = None
             else:
                 block.lines.append(line.removeprefix(indent))
@@ -85,7 +87,7 @@ def blocks_of(source, document):
         elif line.strip():
             mark = None
             section += bool(HEADING.match(line))
-            if INDENTED.match(line):
+            if line.startswith(("    ", "\t")) and COMMAND.match(line.strip()):
                 stray.append(number)
     return blocks, stray
 
