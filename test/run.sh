@@ -176,6 +176,7 @@ section_vm() {
 		tap "$REPO/test/vm/$script.sh" "$REPO/build"
 	done
 	tap "$REPO/test/vm/record.sh" "$REPO/build/app/perf/iovad-perf"
+	tap "$REPO/test/docs/vm.sh" "$REPO/build"
 	# shellcheck disable=SC2016 # for the machine
 	tap "$REPO/test/vm/run.sh" -- bash -c \
 		'exec bash "$IOVAD_VM_TREE/test/mempool/devices.sh" "$IOVAD_VM_TREE/build/lib/mempool/librte_mempool_iovad.so"'
