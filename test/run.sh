@@ -175,7 +175,7 @@ section_scripts() {
 }
 
 # The long ones first.
-VM_TESTS=(proof_restart test_domains proof_lazy proof_testpmd test_vm bounce l2fwd record churn proof_control devices)
+VM_TESTS=(proof_restart test_domains proof_lazy proof_testpmd test_vm bounce l2fwd record churn proof_control documents devices)
 
 vm_test() {
 	local arguments=("$REPO/test/vm/$1.sh" "$REPO/build")
@@ -183,6 +183,7 @@ vm_test() {
 	case $1 in
 	test_vm) arguments=("${arguments[0]}") ;;
 	record) arguments[1]=$REPO/build/app/perf/iovad-perf ;;
+	documents) arguments[0]=$REPO/test/docs/vm.sh ;;
 	devices) arguments=("$REPO/test/vm/run.sh" -- bash -c \
 		'exec bash "$IOVAD_VM_TREE/test/mempool/devices.sh" "$IOVAD_VM_TREE/build/lib/mempool/librte_mempool_iovad.so"') ;;
 	esac
