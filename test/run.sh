@@ -20,6 +20,7 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
   tsan     gcc, unit and EAL tests under ThreadSanitizer, but for long ones of one thread
   core     core and backends where DPDK is absent (-Ddpdk=disabled); gcc's AddressSanitizer and UBSan
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
+  packages the Debian packages: built, installed into a minimal system, used, purged
   vm       in an emulated machine with an IOMMU (test/vm/README.md)
 
   --no-install  install no packages; stop where a tool is missing
@@ -31,7 +32,7 @@ lies in build*/; the logs of each section in build-logs/.
 USAGE
 }
 
-SECTIONS=(release asan tsan core scripts vm)
+SECTIONS=(release asan tsan core scripts packages vm)
 HUGE_MIB=1024 # two processes of EAL, domains of 1e6 ranges
 INSTALL=1 HUGE=1
 OPTIONS=() # of this run, for quickstart.sh
@@ -173,6 +174,8 @@ section_scripts() {
 	tap "$REPO/test/cli/setup.sh"
 	tap "$REPO/test/cli/quickstart.sh" "${OPTIONS[@]}"
 }
+
+section_packages() { tap "$REPO/test/packages/packages.sh"; }
 
 # The long ones first.
 VM_TESTS=(proof_restart test_domains proof_lazy proof_testpmd test_vm bounce l2fwd record churn proof_control documents devices)
