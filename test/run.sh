@@ -21,6 +21,7 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
   core     core and backends where DPDK is absent (-Ddpdk=disabled); gcc's AddressSanitizer and UBSan
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
   packages the Debian packages: built, installed into a minimal system, used, purged
+  trixie   with DPDK 24.11 in a chroot of Debian 13, which debootstrap makes: what depends on DPDK
   vm       in an emulated machine with an IOMMU (test/vm/README.md)
 
   --no-install  install no packages; stop where a tool is missing
@@ -32,7 +33,7 @@ lies in build*/; the logs of each section in build-logs/.
 USAGE
 }
 
-SECTIONS=(release asan tsan core scripts packages vm)
+SECTIONS=(release asan tsan core scripts packages trixie vm)
 HUGE_MIB=1024 # two processes of EAL, domains of 1e6 ranges
 INSTALL=1 HUGE=1
 OPTIONS=() # of this run, for quickstart.sh
@@ -176,6 +177,12 @@ section_scripts() {
 }
 
 section_packages() { tap "$REPO/test/packages/packages.sh"; }
+
+# Counted are the checks of the script, and the tests in the chroot where they could be built.
+section_trixie() {
+	tap "$REPO/test/dpdk/trixie.sh"
+	[ ! -e "$REPO/build-trixie/dpdk-24.11/meson-logs/testlog.json" ] || count trixie "$REPO/build-trixie/dpdk-24.11"
+}
 
 # The long ones first.
 VM_TESTS=(proof_restart test_domains proof_lazy proof_testpmd test_vm bounce l2fwd record churn proof_control documents devices)

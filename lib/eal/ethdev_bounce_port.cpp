@@ -9,6 +9,7 @@
 #include <rte_malloc.h>
 
 #include "core/clock.h"
+#include "eal/dpdk_versions.h"
 #include "eal/log.h"
 
 namespace iovad::eal {
@@ -65,7 +66,7 @@ int BouncePort::check(rte_eth_dev_info &info) const
 		IOVAD_LOG(ERR, "port %u has no queues yet: configure it first", id_);
 		return -EINVAL;
 	}
-	if (*info.dev_flags & RTE_ETH_DEV_BONDED_SLAVE) {
+	if (*info.dev_flags & kBondingMember) {
 		IOVAD_LOG(ERR, "port %u: a bonded port may send the same mbufs through several ports, and here each would "
 			  "find what the one before it replaced: take it out of the bonded port", id_);
 		return -ENOTSUP;
