@@ -16,10 +16,9 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
 ", N skipped" where some were; the exit status is 0 where none failed and one passed.
 
   release  gcc, everything: unit, EAL, iovad-perf and installation tests
-  asan     unit and EAL tests under AddressSanitizer and UBSan
-  tsan     the same under ThreadSanitizer, but for long ones of one thread
-  core     core and backends where DPDK is absent (-Ddpdk=disabled)
-  clang    all of it built with clang; unit tests; fuzzing, bounded
+  asan     clang, everything: unit and EAL tests under AddressSanitizer and UBSan; fuzzing, bounded
+  tsan     gcc, unit and EAL tests under ThreadSanitizer, but for long ones of one thread
+  core     core and backends where DPDK is absent (-Ddpdk=disabled); gcc's AddressSanitizer and UBSan
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
   vm       in an emulated machine with an IOMMU (test/vm/README.md)
 
@@ -32,7 +31,7 @@ lies in build*/; the logs of each section in build-logs/.
 USAGE
 }
 
-SECTIONS=(release asan tsan core clang scripts vm)
+SECTIONS=(release asan tsan core scripts vm)
 HUGE_MIB=1024 # two processes of EAL, domains of 1e6 ranges
 INSTALL=1 HUGE=1
 OPTIONS=() # of this run, for quickstart.sh
@@ -129,7 +128,7 @@ sanitized() {
 	local section=$1 dir=$2 wrapper
 	shift 2
 	wrapper=$(sanitizer_wrapper)
-	build "$section" "$dir" "${FULL[@]}" -Doptimization=1 -Dbenchmarks=disabled -Dexamples=disabled "$@" || return 0
+	build "$section" "$dir" "${FULL[@]}" -Doptimization=1 "$@" || return 0
 	meson_tests "$section" "$dir" --timeout-multiplier 6 ${wrapper:+"$wrapper"} \
 		--no-suite install --no-suite cli --no-suite examples
 }
@@ -144,22 +143,18 @@ section_release() {
 section_asan() {
 	local arguments=${IOVAD_TEST_EAL_ARGS:-}
 	[ -z "$arguments" ] || export IOVAD_TEST_EAL_ARGS="$arguments --base-virtaddr=0x200000000000"
-	sanitized asan "$REPO/build-asan" -Db_sanitize=address,undefined
+	CC=clang CXX=clang++ sanitized asan "$REPO/build-clang" -Db_sanitize=address,undefined -Dbenchmarks=enabled
 	[ -z "$arguments" ] || export IOVAD_TEST_EAL_ARGS=$arguments
 }
 
 # Without the programs: oneTBB is not instrumented either.
-section_tsan() { sanitized tsan "$REPO/build-tsan" -Db_sanitize=thread -Dapps=disabled; }
-
-section_core() {
-	build core "$REPO/build-core" -Dtests=true -Dwerror=true -Ddpdk=disabled -Dapps=disabled \
-		-Dexamples=disabled || return 0
-	meson_tests core "$REPO/build-core"
+section_tsan() {
+	sanitized tsan "$REPO/build-tsan" -Db_sanitize=thread -Dapps=disabled -Dbenchmarks=disabled -Dexamples=disabled
 }
 
-section_clang() {
-	CC=clang CXX=clang++ build clang "$REPO/build-clang" "${FULL[@]}" -Dbenchmarks=enabled || return 0
-	meson_tests clang "$REPO/build-clang" --suite core --suite model --suite dma --suite fuzz
+section_core() {
+	sanitized core "$REPO/build-core" -Db_sanitize=address,undefined -Ddpdk=disabled -Dapps=disabled \
+		-Dbenchmarks=enabled -Dexamples=disabled
 }
 
 section_scripts() {

@@ -60,7 +60,7 @@ int fork_and_leave()
 	const pid_t child = fork();
 	if (child == 0) {
 		const int result = iovad_control_thread_stop() == -EALREADY ? 0 : 1;
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef IOVAD_TEST_ASAN
 		_exit(result);  // its search for leaks waits for locks of threads that a child has not
 #endif
 		return result;
