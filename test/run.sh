@@ -107,11 +107,23 @@ meson_tests() {
 
 # tap SCRIPT ARGUMENTS...
 tap() {
-	local name status=0
+	local name
 	name=$(basename "$1" .sh)
+	tap_run "$name" "$@"
+	tap_count "$name"
+}
+
+# tap_run NAME SCRIPT ARGUMENTS...
+tap_run() {
+	local name=$1 status=0
+	shift
 	guarded bash "$@" >"$LOGS/$name.log" || status=$?
-	cat "$LOGS/$name.log"
-	count "$name" --tap "$LOGS/$name.log" "$status"
+	echo "$status" >"$LOGS/$name.status"
+}
+
+tap_count() {
+	cat "$LOGS/$1.log"
+	count "$1" --tap "$LOGS/$1.log" "$(cat "$LOGS/$1.status")"
 }
 
 # Sanitizers of gcc 12 know only where 28 bits of address randomisation put things.
@@ -162,18 +174,48 @@ section_scripts() {
 	tap "$REPO/test/cli/quickstart.sh" "${OPTIONS[@]}"
 }
 
+# The long ones first.
+VM_TESTS=(proof_restart test_domains proof_lazy proof_testpmd test_vm bounce l2fwd record churn proof_control devices)
+
+vm_test() {
+	local arguments=("$REPO/test/vm/$1.sh" "$REPO/build")
+	# shellcheck disable=SC2016 # for the machine
+	case $1 in
+	test_vm) arguments=("${arguments[0]}") ;;
+	record) arguments[1]=$REPO/build/app/perf/iovad-perf ;;
+	devices) arguments=("$REPO/test/vm/run.sh" -- bash -c \
+		'exec bash "$IOVAD_VM_TREE/test/mempool/devices.sh" "$IOVAD_VM_TREE/build/lib/mempool/librte_mempool_iovad.so"') ;;
+	esac
+	say "running $1"
+	tap_run "$1" "${arguments[@]}"
+}
+
+# vm_lane FIRST STEP: those tests, one after the other.
+vm_lane() {
+	local i
+	trap 'end_by_signal TERM 143' TERM
+	for ((i = $1; i < ${#VM_TESTS[@]}; i += $2)); do vm_test "${VM_TESTS[i]}"; done
+}
+
+# QEMU without KVM keeps one core busy: where there are two, two machines.
+vm_lanes() {
+	local i lanes lane=()
+	lanes=$(($(nproc) > 1 ? 2 : 1))
+	for ((i = 0; i < lanes; ++i)); do vm_lane "$i" "$lanes" & lane+=($!); done
+	trap 'kill -TERM "${lane[@]}"; wait; exit 143' TERM
+	wait
+}
+
 # With the build of "release"; where there is none, it is made.
 section_vm() {
-	local script
+	local name
 	build vm "$REPO/build" "${FULL[@]}" -Dbenchmarks=enabled -Db_sanitize=none || return 0
-	tap "$REPO/test/vm/test_vm.sh"
-	for script in proof_testpmd proof_control proof_lazy proof_restart test_domains l2fwd bounce churn; do
-		tap "$REPO/test/vm/$script.sh" "$REPO/build"
+	for name in "${VM_TESTS[@]}"; do
+		: >"$LOGS/$name.log"
+		echo 1 >"$LOGS/$name.status"
 	done
-	tap "$REPO/test/vm/record.sh" "$REPO/build/app/perf/iovad-perf"
-	# shellcheck disable=SC2016 # for the machine
-	tap "$REPO/test/vm/run.sh" -- bash -c \
-		'exec bash "$IOVAD_VM_TREE/test/mempool/devices.sh" "$IOVAD_VM_TREE/build/lib/mempool/librte_mempool_iovad.so"'
+	guarded vm_lanes
+	for name in "${VM_TESTS[@]}"; do tap_count "$name"; done
 }
 
 run_section() {
