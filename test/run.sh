@@ -197,10 +197,10 @@ vm_lane() {
 	for ((i = $1; i < ${#VM_TESTS[@]}; i += $2)); do vm_test "${VM_TESTS[i]}"; done
 }
 
-# QEMU without KVM keeps one core busy: where there are two, two machines.
+# QEMU without KVM keeps one core busy: where there are two, and memory, two machines.
 vm_lanes() {
-	local i lanes lane=()
-	lanes=$(($(nproc) > 1 ? 2 : 1))
+	local i lanes=1 lane=()
+	if [ "$(nproc)" -ge 2 ] && [ "$(memory_available_mib)" -ge 5000 ]; then lanes=2; fi
 	for ((i = 0; i < lanes; ++i)); do vm_lane "$i" "$lanes" & lane+=($!); done
 	trap 'kill -TERM "${lane[@]}"; wait; exit 143' TERM
 	wait
