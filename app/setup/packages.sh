@@ -5,7 +5,7 @@
 
 BUILD_PACKAGES=(gcc g++ meson ninja-build pkgconf libdpdk-dev libtbb-dev liblzma-dev
 	libgtest-dev libgmock-dev libbenchmark-dev)
-TEST_PACKAGES=(clang libclang-rt-14-dev binutils valgrind xz-utils shellcheck dpdk dpdk-dev)
+TEST_PACKAGES=(clang libclang-rt-14-dev llvm binutils valgrind xz-utils shellcheck dpdk dpdk-dev)
 VM_PACKAGES=(qemu-system-x86 busybox-static cpio kmod xz-utils dpdk dpdk-dev) # test/vm
 
 os_release() { cat "${OS_RELEASE:-/etc/os-release}"; }
