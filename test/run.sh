@@ -242,7 +242,7 @@ run_section() {
 sanitizer_options() {
 	local supp=$REPO/test/lib/suppressions
 	export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_init_order=1"
-	export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
+	export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:suppressions=$supp/ubsan.txt"
 	export LSAN_OPTIONS="suppressions=$supp/lsan.txt:print_suppressions=0"
 	export TSAN_OPTIONS="suppressions=$supp/tsan.txt:second_deadlock_stack=1"
 }

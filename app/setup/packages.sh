@@ -5,7 +5,7 @@
 
 BUILD_PACKAGES=(gcc g++ meson ninja-build pkgconf libdpdk-dev libtbb-dev liblzma-dev
 	libgtest-dev libgmock-dev libbenchmark-dev)
-TEST_PACKAGES=(clang libclang-rt-14-dev binutils valgrind xz-utils shellcheck dpdk dpdk-dev cmake
+TEST_PACKAGES=(clang libclang-rt-14-dev llvm binutils valgrind xz-utils shellcheck dpdk dpdk-dev cmake
 	doxygen mandoc # test/docs
 	abigail-tools debhelper dh-python lintian # test/abi, test/packages
 	debootstrap debian-archive-keyring) # test/packages, test/dpdk
