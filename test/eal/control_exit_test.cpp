@@ -11,7 +11,7 @@
 #include <rte_eal.h>
 
 #include "child.h"
-#include "eal/domain_registry.h"
+#include "eal/domain/registry.h"
 #include "iovad/iovad_control.h"
 
 namespace iovad::test {

@@ -14,9 +14,9 @@
 
 #include "control_poll.h"
 #include "crew.h"
-#include "eal/control.h"
-#include "eal/domain_processes.h"
-#include "eal/domain_registry.h"
+#include "eal/control/control.h"
+#include "eal/domain/processes.h"
+#include "eal/domain/registry.h"
 #include "iovad/iovad_dma.h"
 #include "test_domain.h"
 
