@@ -134,14 +134,16 @@ private:
 	Status free_locked(Pfn start, uint64_t size, Value value);
 	void note_taken(unsigned n);
 	bool try_unreserve(const Span &span);
+	void cut_deferred(const Span &span);
+	bool defer(const Span &span);
 	bool settle_some();
 	bool verify_deferred(FILE *why) const;
 	bool verify_held_back(FILE *why) const;
 	void repair();
 	void count_reserved();
 
-	// [low, high) is to be reserved but for the hole in it. It touches no other reserved range. Kept while
-	// that goes on: done again by whoever finds it so, it comes to the same.
+	// [low, high) is to be reserved but for the hole in it, of which nothing is deferred any more. It touches no other
+	// reserved range. Kept while that goes on: done again by whoever finds it so, it comes to the same.
 	struct Reserving {
 		Pfn low, high;
 		Span hole;

@@ -29,12 +29,12 @@ Status AddressSpace::reserve(Pfn start, Pfn end)
 		return Status::again;
 	e = tree_.find(low);
 	if (e.value == kReserved && e.end >= high) {
-		deferred_.cut({start, end});
+		cut_deferred({start, end});
 		return Status::ok;
 	}
 	if (pool_.available() < tree_.nodes_to_insert(1))
 		return Status::again;
-	deferred_.cut({start, end});
+	cut_deferred({start, end});
 	reserve_but({low, high, {high, high}});
 	return Status::ok;
 }
@@ -71,8 +71,22 @@ void AddressSpace::apply_reserving()
 	}
 	claim(low, hole.start);
 	claim(hole.end, high);
+	cut_deferred(hole);
 	std::atomic_signal_fence(std::memory_order_seq_cst);
 	is_reserving_ = false;
+}
+
+// Of the list, too, what is half done is undone: it must name nothing that is not reserved.
+void AddressSpace::cut_deferred(const Span &span)
+{
+	const Journal::Change change(pool_.journal(), &deferred_, sizeof deferred_);
+	deferred_.cut(span);
+}
+
+bool AddressSpace::defer(const Span &span)
+{
+	const Journal::Change change(pool_.journal(), &deferred_, sizeof deferred_);
+	return deferred_.add(span);
 }
 
 // With what it touches of the deferred: all that is left of a range needs no node.
@@ -85,12 +99,7 @@ Status AddressSpace::unreserve(Pfn start, Pfn end)
 	const Extent e = tree_.find(start);
 	if (e.value != kReserved || e.end < end || deferred_.overlaps(span))
 		return Status::not_found;
-	const Span all = deferred_.joined(span);
-	if (try_unreserve(all)) {
-		deferred_.cut(all);
-		return Status::ok;
-	}
-	return deferred_.add(span) ? Status::ok : Status::again;
+	return try_unreserve(deferred_.joined(span)) || defer(span) ? Status::ok : Status::again;
 }
 
 // The span lies in a reserved range. False: too few nodes, and nothing happened.
@@ -122,10 +131,8 @@ bool AddressSpace::settle_some()
 	unsigned settled = 0;
 	const SpanList all = deferred_;
 	for (const Span &span : all) {
-		if (!try_unreserve(span))
-			continue;
-		deferred_.cut(span);
-		if (++settled == kFew)
+		settled += try_unreserve(span);
+		if (settled == kFew)
 			return true;
 	}
 	return false;

@@ -50,6 +50,7 @@ struct Domain::Request {
 
 Domain::Domain(DomainState *state, ProcessId process) : state_(state), process_(process)
 {
+	static_assert(kMaxLcores >> LcoreCache::kLcoreBits == 0 && kProcessBits + LcoreCache::kLcoreBits <= 64);
 	SpinLock::introduce();
 	const Geometry &g = state->config.geometry;
 	hot_.shift = g.shift;
@@ -138,7 +139,7 @@ LcoreCache *Domain::claim_cache(unsigned lcore)
 		if (cache.owned())
 			continue;
 		state_->claimed.store(std::max(state_->claimed.load(std::memory_order_relaxed), i + 1), std::memory_order_relaxed);
-		cache.set_owner(uint64_t{process_} << 32 | (lcore + 1));
+		cache.set_owner(process_ << LcoreCache::kLcoreBits | (lcore + 1));
 		set_cache_of(lcore, cache);
 		return &cache;
 	}

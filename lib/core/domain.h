@@ -175,7 +175,7 @@ public:
 
 	// Of processes that died: what their caches held, and magazines that they had in hand, go back to the tree.
 	// What they had been handed out, and at most one run of addresses in hand, stays live. Waits for lcores as
-	// verify() does; where one does not leave its cache, nothing is done and the next call tries again.
+	// reclaim() does; where one does not leave its cache, nothing is done and the next call tries again.
 	struct Buried {
 		unsigned caches;
 		uint64_t addresses;
@@ -280,7 +280,7 @@ private:
 	bool in_flight() const;
 	bool await_landing() const;
 	class ReclaimGuard;
-	static ProcessId process_of(const LcoreCache &cache) { return static_cast<ProcessId>(cache.owner() >> 32); }
+	static ProcessId process_of(const LcoreCache &cache) { return cache.owner() >> LcoreCache::kLcoreBits; }
 	bool is_dead(const LcoreCache &cache) const;
 	bool anybody_died() const;
 	void collect_from_dead(std::vector<LcoreCache *> &dead, MagazineList &orphans);

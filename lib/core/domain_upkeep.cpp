@@ -246,7 +246,9 @@ void Domain::release_lcore(unsigned lcore)
 
 bool Domain::anybody_died() const
 {
-	bool any = state_->half_done.load(std::memory_order_relaxed) || state_->depot.inherited() || is_dead(state_->shared);
+	// Who reclaims need have no cache.
+	bool any = state_->half_done.load(std::memory_order_relaxed) || state_->depot.inherited() || is_dead(state_->shared) ||
+		   state_->reclaim_lock.abandoned();
 	ProcessId alive = process_;
 	for_each_cache([&](const LcoreCache &cache) {
 		if (any || !cache.owned() || process_of(cache) == alive)
@@ -289,7 +291,8 @@ void Domain::collect_from_dead(std::vector<LcoreCache *> &dead, MagazineList &or
 	std::vector<const Magazine *> kept;
 	const auto is_kept = [&](const Magazine &m) { return std::binary_search(kept.begin(), kept.end(), &m); };
 	bool complete = true;
-	with_revoked(Patience::seconds, [](const LcoreCache &) { return true; },
+	// The control lcore has other things to do, and comes again.
+	with_revoked(Patience::milliseconds, [](const LcoreCache &) { return true; },
 		     [&](LcoreCache &cache, bool quiet) {
 			     if (is_dead(cache)) {
 				     cache.abandon();

@@ -5,8 +5,8 @@ namespace iovad::core {
 
 CacheView Domain::view_of(const LcoreCache &cache)
 {
-	CacheView v = {static_cast<uint32_t>(cache.owner() >> 32), static_cast<uint32_t>(cache.owner()) - 1,
-		       cache.hits(), cache.depot_hits(), {}};
+	const auto lcore = static_cast<unsigned>(cache.owner() & ((1u << LcoreCache::kLcoreBits) - 1)) - 1;
+	CacheView v = {process_of(cache), lcore, cache.hits(), cache.depot_hits(), {}};
 	cache.for_each([&](const Magazine &m) { v.cached[m.bin().index()] += m.count(); });
 	return v;
 }

@@ -103,6 +103,8 @@ public:
 
 	// Which process and lcore it serves; 0: none. Changed under the lock of the domain's
 	// caches.
+	// A process, and below it an lcore and one.
+	static constexpr unsigned kLcoreBits = 14;
 	bool owned() const { return owner() != 0; }
 	uint64_t owner() const { return load_relaxed(hot_.owner); }
 	void set_owner(uint64_t owner) { store_relaxed(hot_.owner, owner); }

@@ -13,8 +13,6 @@ namespace iovad::core {
 
 namespace {
 
-constexpr unsigned kPidBits = 22;  // the kernel's most
-
 // Killed, and only its parent has not noticed yet. The first thread alone may end before the others.
 bool is_zombie(uint32_t pid)
 {
@@ -41,7 +39,9 @@ ProcessId this_process()
 {
 	struct stat space = {};
 	stat("/proc/self/ns/pid", &space);
-	return static_cast<ProcessId>(space.st_ino) << kPidBits | static_cast<ProcessId>(getpid());
+	// The kernel numbers them from 0xf0000000 to 0xffffffff.
+	const ProcessId above = static_cast<ProcessId>(space.st_ino) << kPidBits & ((ProcessId{1} << kProcessBits) - 1);
+	return above | static_cast<ProcessId>(getpid());
 }
 
 bool is_gone(ProcessId process)

@@ -2,7 +2,7 @@
 // Processes that share a domain, as each knows the others: who holds a lock or a cache may have been
 // killed, and others have to go on.
 //
-// A ProcessId is a pid with, in its upper bits, which pid namespace that is of. Of a process of another
+// A ProcessId is a pid with, above it, which pid namespace that is of. Of a process of another
 // namespace nobody can tell whether it is alive: it counts as alive.
 #pragma once
 
@@ -10,11 +10,12 @@
 
 namespace iovad::core {
 
-using ProcessId = uint32_t;
+using ProcessId = uint64_t;
+inline constexpr unsigned kPidBits = 22, kProcessBits = kPidBits + 28;  // the kernel's most
 
 // Makes system calls, as does is_gone().
 ProcessId this_process();
-constexpr uint32_t pid_of(ProcessId process) { return process & ((1u << 22) - 1); }
+constexpr uint32_t pid_of(ProcessId process) { return process & ((1u << kPidBits) - 1); }
 // It has ended, for sure. A pid that came again counts as the process it was.
 bool is_gone(ProcessId process);
 

@@ -20,7 +20,7 @@ struct Span {
 
 class SpanList {
 public:
-	static constexpr unsigned kMost = 32;
+	static constexpr unsigned kMost = 31;  // so that all is no more than a node: see Journal
 
 	bool empty() const { return count_ == 0; }
 	unsigned size() const { return count_; }
@@ -94,5 +94,7 @@ private:
 	unsigned count_ = 0;
 	Span span_[kMost];
 };
+
+static_assert(sizeof(SpanList) <= kNodeBytes);
 
 }  // namespace iovad::core

@@ -43,7 +43,7 @@ public:
 	// Acquire pairs with the release in unlock().
 	bool try_lock()
 	{
-		uint32_t nobody = 0;
+		ProcessId nobody = 0;
 		return locked_.compare_exchange_strong(nobody, holder_, std::memory_order_acquire, std::memory_order_relaxed);
 	}
 	void unlock() { locked_.store(0, std::memory_order_release); }
@@ -58,27 +58,30 @@ public:
 	void set_sound() { inherited_.store(false, std::memory_order_relaxed); }
 
 private:
-	static constexpr unsigned kSpins = 1000, kYields = 4096;
-	static constexpr uint32_t kSomebody = ~uint32_t{0};
+	static constexpr unsigned kSpins = 1000;
+	// Not many: where there are more threads than CPUs each yield may take a time slice of all of them.
+	static constexpr unsigned kYieldsToLook = 64;
+	static constexpr ProcessId kSomebody = ~ProcessId{0};
 
 	// True: it is the caller's now, from one who died.
 	[[gnu::noinline, gnu::cold]] bool wait()
 	{
-		for (unsigned i = 0; const uint32_t holder = locked_.load(std::memory_order_relaxed); ++i) {
-			if (i < kSpins)
+		for (unsigned i = 0; const ProcessId holder = locked_.load(std::memory_order_relaxed); ++i) {
+			if (i < kSpins) {
 				cpu_relax();
-			else
-				sched_yield();
-			if (i % kYields == kYields - 1 && is_dead(holder) && inherit(holder))
+				continue;
+			}
+			sched_yield();
+			if ((i - kSpins) % kYieldsToLook == kYieldsToLook - 1 && is_dead(holder) && inherit(holder))
 				return true;
 		}
 		return false;
 	}
-	static bool is_dead(uint32_t holder)
+	static bool is_dead(ProcessId holder)
 	{
 		return holder != 0 && holder != holder_ && holder != kSomebody && is_gone(holder);
 	}
-	bool inherit(uint32_t holder)
+	bool inherit(ProcessId holder)
 	{
 		if (!locked_.compare_exchange_strong(holder, holder_, std::memory_order_acquire, std::memory_order_relaxed))
 			return false;
@@ -86,9 +89,9 @@ private:
 		return true;
 	}
 
-	static inline uint32_t holder_ = kSomebody;
+	static inline ProcessId holder_ = kSomebody;
 
-	std::atomic<uint32_t> locked_ = 0;
+	std::atomic<ProcessId> locked_ = 0;
 	std::atomic<bool> inherited_ = false;
 };
 

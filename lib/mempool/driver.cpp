@@ -13,6 +13,8 @@
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 
+#include <pthread.h>
+
 #include "mempool/free_objects.h"
 #include "mempool/log.h"
 #include "mempool/pools.h"
@@ -88,6 +90,9 @@ RTE_INIT(iovad_mempool_register)
 {
 	using namespace iovad::mempool;
 	logtype = rte_log_register_type_and_pick_level("iovad.mempool", RTE_LOG_NOTICE);
+	// A program that this is linked to may become a daemon after this.
+	iovad::core::SpinLock::introduce();
+	pthread_atfork(nullptr, nullptr, [] { iovad::core::SpinLock::introduce(); });
 	load_stock_drivers();
 	const rte_mempool_ops ops = make_ops();
 	if (const int index = rte_mempool_register_ops(&ops); index < 0)

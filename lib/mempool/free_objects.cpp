@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <new>
 
 #include <rte_malloc.h>
@@ -46,11 +45,18 @@ uint32_t FreeObjects::count() const
 	return sum;
 }
 
-void FreeObjects::Stack::drop_first(uint32_t n)
+// Out of the stack before they are in the ring: where the process is killed between the two, objects are lost, and
+// not had twice. There is room for all, unless the application has put back what it did not get.
+void FreeObjects::Stack::move_all(rte_ring *to)
 {
-	const uint32_t kept = count() - n;
-	std::memmove(objects, objects + n, kept * sizeof *objects);
-	len.store(kept, std::memory_order_relaxed);
+	void *some[kMoved];
+	while (const uint32_t n = std::min(count(), kMoved)) {
+		pop(some, n);
+		const uint32_t moved = rte_ring_mp_enqueue_burst(to, some, n, nullptr);
+		push(some + moved, n - moved);
+		if (moved < n)
+			return;
+	}
 }
 
 // Nobody else holds two locks, so that this order is as good as any.
@@ -58,10 +64,8 @@ bool FreeObjects::get_from_all(void **to, uint32_t n)
 {
 	for (Stack &home : homes_)
 		home.lock.lock();
-	for (Stack &home : homes_) {
-		// There is room for all, unless the application has put back what it did not get.
-		home.drop_first(rte_ring_mp_enqueue_burst(common_, home.objects, home.count(), nullptr));
-	}
+	for (Stack &home : homes_)
+		home.move_all(common_);
 	const bool enough = rte_ring_mc_dequeue_bulk(common_, to, n, nullptr) != 0;
 	for (Stack &home : homes_)
 		home.lock.unlock();

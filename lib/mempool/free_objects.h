@@ -50,6 +50,8 @@ private:
 	// At most, and all homes together no more than the pool has. The largest cache in front
 	// of a driver (512) gets and puts less at a time.
 	static constexpr uint32_t kHomeObjects = 1024;
+	// From a home to the ring at once: what a process that is killed takes with it.
+	static constexpr uint32_t kMoved = 32;
 
 	struct alignas(64) Stack {
 		core::SpinLock lock;
@@ -62,7 +64,7 @@ private:
 		bool get(void **to, uint32_t n);
 		void push(void *const *from, uint32_t n);
 		void pop(void **to, uint32_t n);
-		void drop_first(uint32_t n);
+		void move_all(rte_ring *to);
 	};
 
 	bool get_from_all(void **to, uint32_t n);

@@ -7,10 +7,15 @@
 #include <fstream>
 #include <thread>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <rte_service.h>
 
+#include "control_poll.h"
 #include "crew.h"
 #include "eal/control/control.h"
+#include "eal/domain/processes.h"
 #include "eal/domain/registry.h"
 #include "iovad/iovad_dma.h"
 #include "test_domain.h"
@@ -181,6 +186,29 @@ TEST(Control, TrimsTheDepot)
 		iovad_control_poll();
 	EXPECT_GT(control_report().trim_ns, 0u);
 	EXPECT_EQ(0, iovad_verify(d, stderr));
+}
+
+// One that died while it was attached: its place is free, and it is counted once.
+TEST(Control, NoticesProcessesThatDied)
+{
+	const TestDomain d(conf_of_pages(64));
+	iovad_domain *const handle = d;
+	const pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, nullptr, 0);
+	const core::ProcessId self = core::this_process(), dead = self - core::pid_of(self) + static_cast<uint32_t>(pid);
+	ASSERT_TRUE(eal::add_process(*handle->shared, dead));
+	EXPECT_EQ(0u, eal::other_process(*handle->shared, self));
+	const auto deaths = [&] {
+		const core::LockGuard guard(handle->shared->processes_lock);
+		return handle->shared->deaths.processes;
+	};
+	EXPECT_EQ(0u, deaths());
+	poll_until([&] { return deaths() != 0; });
+	EXPECT_EQ(1u, deaths());
+	for (const core::ProcessId process : handle->shared->processes)
+		EXPECT_TRUE(process == 0 || process == self);
 }
 
 TEST(ControlThread, RunsOnce)

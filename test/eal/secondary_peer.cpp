@@ -23,6 +23,7 @@
 
 #include "iovad/iovad_control.h"
 #include "iovad/iovad_dma.h"
+#include "iovad/iovad_soft.h"
 
 namespace iovad::test {
 
@@ -67,6 +68,8 @@ public:
 			return std::to_string(iovad_region_remove(d_, pointer(a), b));
 		if (verb == "refresh")
 			return std::to_string(iovad_domain_refresh(d_));
+		if (verb == "fail_every")
+			return std::to_string(iovad_soft_fail_every(d_, a));
 		if (verb == "va2iova")
 			return "0 " + std::to_string(iovad_va2iova(d_, pointer(a), b));
 		if (verb == "iova2va")

@@ -5,7 +5,7 @@
 //   fill LEN COUNT    detach            verify            refresh
 //   visit NAME COUNT
 //   map VA LEN        unmap IOVA LEN    region VA LEN     unregion VA LEN
-//   va2iova VA LEN    iova2va IOVA LEN  flush
+//   va2iova VA LEN    iova2va IOVA LEN  flush              fail_every N
 //   control_thread    control_service   control_poll
 //   mbufs POOL COUNT  hold POOL COUNT   send POOL COUNT
 //

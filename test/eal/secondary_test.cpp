@@ -9,6 +9,7 @@
 #include <rte_errno.h>
 
 #include "captured_log.h"
+#include "control_poll.h"
 #include "eal_setup.h"
 #include "iovad/iovad_dma.h"
 #include "secondary_peer.h"
@@ -172,6 +173,33 @@ TEST_F(Secondary, WhatAKilledOneHadInItsCachesIsRecovered)
 	// Whoever knows that the process is dead may free that too.
 	EXPECT_EQ(0, iovad_free(*domain_, lost, kPage));
 	expect_nothing_lost();
+}
+
+// Its caches as well, and nobody has to run out of addresses for it.
+TEST_F(Secondary, TheControlLcoreTakesBackWhatAKilledOneHad)
+{
+	const auto peer = attached();
+	const rte_iova_t lost = alloc(*peer, kPage);
+	EXPECT_EQ(0, peer->ask(with("fill", kPage, 300)));
+	ASSERT_GT(stats_of(*domain_).cached_ranges, 200u);
+	Log log;
+	peer->kill();
+	poll_until([&] { return stats_of(*domain_).cached_ranges == 0; });
+	EXPECT_NE(std::string::npos, log.text().find("1 processes died without detaching: 1 caches")) << log.text();
+	EXPECT_EQ(1u, stats_of(*domain_).live_ranges) << "what it had been handed out";
+	EXPECT_EQ(0, iovad_free(*domain_, lost, kPage));
+	expect_nothing_lost();
+}
+
+TEST_F(Secondary, DoesNotMakeASoftwareIommuFail)
+{
+	iovad_domain_conf conf = conf_of(0, 0);
+	conf.backend = IOVAD_BACKEND_SOFT;
+	TestDomain d(conf);
+	const auto peer = start();
+	ASSERT_EQ(0, peer->ask(std::string("lookup ") + d.name()));
+	EXPECT_EQ(-ENOTSUP, peer->ask("fail_every 1"));
+	EXPECT_EQ(0, peer->ask("detach"));
 }
 
 TEST_F(Secondary, OthersGoOnAfterOneIsKilled)

@@ -71,6 +71,8 @@ TEST(Telemetry, InfoIsWhatTheDomainWasMadeWith)
 	EXPECT_EQ("[\"debug\"]", value_of(info, "flags"));
 	EXPECT_NE("", value_of(info, "isa"));
 	EXPECT_EQ(std::vector<uint64_t>{static_cast<uint64_t>(getpid())}, numbers_of(info, "processes"));
+	for (const char *key : {"died_processes", "died_caches", "died_addresses"})
+		EXPECT_EQ("0", value_of(info, key));
 	EXPECT_GT(number_of(info, "metadata_bytes"), 0u);
 }
 

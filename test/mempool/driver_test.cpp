@@ -3,11 +3,16 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 #include <rte_errno.h>
@@ -458,6 +463,48 @@ TEST_F(MempoolDriverTest, SurvivesWhatIsPutBackTwice)
 			rte_mempool_ops_enqueue_bulk(pool.get(), &object, 1);
 	for (unsigned times = 0; times < 4; ++times)
 		rte_mempool_ops_dequeue_bulk(pool.get(), objects, kMbufs);
+}
+
+// Wherever it is in a call, with the lock of a home or not; what it has in its hands is lost.
+TEST_F(MempoolDriverTest, AProcessThatIsKilledInACallStopsNobody)
+{
+	const Pool pool = mbuf_pool("killed");
+	ASSERT_NE(pool, nullptr);
+	const auto get_and_put = [&] {
+		void *object;
+		if (rte_mempool_get(pool.get(), &object) != 0)
+			return false;
+		rte_mempool_put(pool.get(), object);
+		return true;
+	};
+	// Killed after so many instructions. False: it came to its end before.
+	const auto kill_after = [&](unsigned most, unsigned &steps) {
+		const pid_t pid = fork();
+		if (pid == 0) {
+			ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+			raise(SIGSTOP);
+			_exit(get_and_put() ? 0 : 1);
+		}
+		int status;
+		waitpid(pid, &status, 0);
+		for (steps = 0; steps < most && WIFSTOPPED(status); ++steps) {
+			ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
+			waitpid(pid, &status, 0);
+		}
+		if (!WIFSTOPPED(status))
+			return false;
+		kill(pid, SIGKILL);
+		waitpid(pid, nullptr, 0);
+		return true;
+	};
+	const unsigned before = rte_mempool_avail_count(pool.get());
+	unsigned all, steps, killed = 0;
+	ASSERT_FALSE(kill_after(1'000'000, all));
+	for (unsigned most = 1; most < all && kill_after(most, steps); most += 1 + all / 100, ++killed)
+		EXPECT_TRUE(get_and_put()) << "after " << most << " instructions";
+	EXPECT_GT(killed, 30u);
+	EXPECT_LE(rte_mempool_avail_count(pool.get()), before);
+	EXPECT_GE(rte_mempool_avail_count(pool.get()) + killed, before);
 }
 
 TEST_F(MempoolDriverTest, TheStockDriversKeepTheirPlaces)

@@ -8,13 +8,14 @@ namespace {
 
 using Kind = Defect::Kind;
 
-constexpr Bounds kTwo = {2, 2};
+constexpr Bounds kOne = {1, 2}, kTwo = {2, 2}, kThree = {3, 2};
 
 // An lcore beside one who revokes its cache. Its loaded magazine is empty, the other full: so it can put, and has to
 // change them to get.
 class Revoked : public DomainScenario {
 public:
 	enum class Case {
+		puts,      // and does no more
 		hits,      // it puts, then gets
 		misses,    // it gets, then puts
 		looked_at  // nothing is taken away; it has something to get, and to put in its place
@@ -38,8 +39,10 @@ public:
 	{
 		if (thread == 1)
 			return revoke();
-		if (case_ == Case::hits)
+		if (case_ == Case::puts || case_ == Case::hits)
 			give(0, mine_);
+		if (case_ == Case::puts)
+			return;
 		const uint64_t another = taken(0);
 		if (case_ != Case::hits)
 			give(0, another);
@@ -84,9 +87,10 @@ using Without = Revoked::Without;
 
 TEST(Reclaim, TakesWhatAnLcoreIsUsing)
 {
+	expect_none_fails<Revoked>(kThree, Case::puts, Without::nothing);
 	expect_none_fails<Revoked>(kTwo, Case::hits, Without::nothing);
 	expect_found<Revoked>(kTwo, Case::hits, Without::second_barrier);
-	expect_found<Revoked>(Bounds{3, 2}, Case::hits, Without::release_of_visits);
+	expect_found<Revoked>(kThree, Case::puts, Without::release_of_visits);
 	expect_found<Revoked>(kTwo, Case::hits, Without::acquire_of_visits);
 	expect_found<Revoked>(kTwo, Case::hits, Without::waiting);
 	expect_found<Revoked>(kTwo, Case::hits, Without::look_at_revoked);
@@ -148,10 +152,10 @@ private:
 
 TEST(Reclaim, NobodyIsRefusedWhatAnotherHasTooMuch)
 {
-	expect_none_fails<Demand>(Bounds{1, 1}, Demand::Without::nothing);
-	expect_found<Demand>(kTwo, Demand::Without::in_flight);
-	expect_found<Demand>(kTwo, Demand::Without::release_of_in_flight);
-	expect_found<Demand>(kTwo, Demand::Without::acquire_of_in_flight);
+	expect_none_fails<Demand>(kOne, Demand::Without::nothing);
+	expect_found<Demand>(kOne, Demand::Without::in_flight);
+	expect_found<Demand>(kOne, Demand::Without::release_of_in_flight);
+	expect_found<Demand>(kOne, Demand::Without::acquire_of_in_flight);
 }
 
 // An lcore, another that leaves, and one who reclaims.

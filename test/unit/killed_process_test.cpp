@@ -3,6 +3,7 @@
 // was half done is undone, completed or collected. The process that "dies" is stepped through its call by this
 // one, which, after every few instructions, goes on as if the other were dead; then all is put back, and the
 // other makes its next step.
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <functional>
@@ -87,7 +88,9 @@ protected:
 		unsigned points = 0;
 		for (; WIFSTOPPED(status); ++points) {
 			const std::vector<char> was = memory.copy();
+			in_flight_ += any_in_flight(*memory.state);
 			mine.bury_dead();
+			EXPECT_FALSE(any_in_flight(*memory.state)) << "after " << points * stride << " instructions";
 			EXPECT_TRUE(mine.verify(stderr)) << "after " << points * stride << " instructions";
 			after(mine);
 			EXPECT_TRUE(mine.verify(stderr)) << "after " << points * stride << " instructions, and more";
@@ -102,6 +105,16 @@ protected:
 		kill(child, SIGKILL);
 		waitpid(child, nullptr, 0);
 		EXPECT_GT(points, 20u);
+	}
+
+	// Points at which the dead process had addresses in its hands.
+	unsigned in_flight_ = 0;
+
+private:
+	static bool any_in_flight(const DomainState &state)
+	{
+		return state.shared.flying() ||
+		       std::any_of(state.caches, state.caches + state.config.caches, [](const LcoreCache &c) { return c.flying(); });
 	}
 };
 
@@ -194,6 +207,29 @@ TEST_F(KilledProcess, InAnUnreservingTakesAPartOrNothing)
 	});
 }
 
+// Where nodes are missing parts are kept for later. What is noted of them lies in what is reserved.
+TEST_F(KilledProcess, InADeferredUnreservingTakesAPartOrNothing)
+{
+	interrupt(false, 11, [](Domain &d) {
+		EXPECT_EQ(Status::ok, d.reserve(kYard, 40 * kGranule));
+		uint64_t iova;
+		while (d.alloc_range(kGranule, 2 * kGranule, kNoLimit, iova) == Status::ok)
+			;
+		EXPECT_EQ(Status::ok, d.unreserve(kYard + 4 * kGranule, 4 * kGranule));
+		EXPECT_EQ(1u, d.stats().deferred_frees);
+	}, [](Domain &d) {
+		d.unreserve(kYard + 20 * kGranule, 4 * kGranule);
+		d.reserve(kYard + 5 * kGranule, 2 * kGranule);
+		d.unreserve(kYard, 4 * kGranule);
+		d.unreserve(kYard + 24 * kGranule, 16 * kGranule);
+	}, [](Domain &d) {
+		const uint64_t reserved = d.stats().reserved_granules;
+		EXPECT_TRUE(reserved == 36 || reserved == 32 || reserved == 34 || reserved == 30 || reserved == 14) << reserved;
+		EXPECT_EQ(kReserved, d.find(kYard + 8 * kGranule).value);
+		EXPECT_EQ(kReserved, d.find(kYard + 11 * kGranule).value);
+	});
+}
+
 // Magazines come from the pool, are exchanged, and overflow into the tree.
 TEST_F(KilledProcess, InItsCacheLosesAtMostARun)
 {
@@ -213,6 +249,7 @@ TEST_F(KilledProcess, InItsCacheLosesAtMostARun)
 		EXPECT_LE(s.live_ranges, kMany + 0u);
 		go_on(d);
 	});
+	EXPECT_GT(in_flight_, 0u);
 }
 
 // A thread without an lcore holds the lock of the cache that all of them share.
@@ -252,6 +289,24 @@ TEST_F(KilledProcess, InAReclaimLosesAtMostARun)
 		const DomainStats s = d.stats();
 		EXPECT_LE(s.live_ranges, AddressSpace::kFreeRun + 0u);
 		EXPECT_LE(s.cached_ranges, 2u * 31) << "what the shared cache has taken ahead";
+	});
+}
+
+// Who reclaims need have no cache. Those of others are kept from them until somebody takes over.
+TEST_F(KilledProcess, InAReclaimWithoutACacheGivesTheOthersTheirs)
+{
+	constexpr unsigned kLcore = 1;
+	if (!config_of(true).cached)
+		GTEST_SKIP() << "no membarrier(2), no caches";
+	interrupt(true, 211, [](Domain &d) { fill(d, 60); }, [](Domain &d) {
+		d.reclaim();
+	}, [](Domain &d) {
+		uint64_t iova;
+		EXPECT_EQ(Status::ok, d.alloc(kLcore, kGranule, kNoLimit, iova));
+		const uint64_t cached = d.stats().cached_ranges;
+		EXPECT_EQ(Status::ok, d.free(kLcore, iova, kGranule));
+		EXPECT_EQ(cached + 1, d.stats().cached_ranges) << "its cache is open";
+		go_on(d);
 	});
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "measure/domain.h"
@@ -28,6 +29,7 @@ public:
 private:
 	struct Part;
 	struct Sums;
+	struct Wrong;
 	using clock = std::chrono::steady_clock;
 
 	void start();
@@ -38,7 +40,8 @@ private:
 	void check();
 	Sums owned() const;
 	void count_overlaps(std::vector<const Holding *> &owned);
-	void compare(const iovad_domain_stats &stats);
+	std::pair<uint64_t, uint64_t> expected(const iovad_domain_stats &stats, const Sums &sums) const;
+	std::vector<Wrong> compare(const iovad_domain_stats &stats, const Sums &sums) const;
 	void wrong(const char *what, uint64_t is, uint64_t should_be);
 	void finish();
 	bool settle_quarantine();
@@ -60,6 +63,7 @@ private:
 	std::vector<std::jthread> threads_;
 	const clock::time_point begin_ = clock::now();
 	iovad_domain_stats before_ = {};  // when nobody had worked
+	iovad_domain_stats seen_ = {};    // at the last check
 	uint64_t lost_ = 0, lost_reserved_ = 0, kills_ = 0;  // at the last check
 	std::atomic<uint64_t> turns_ = 0;                    // of the conductor, for the watchdog
 	SoakReport *report_ = nullptr;

@@ -63,8 +63,8 @@ struct BounceSlots::Slot {
 	}
 };
 
-BounceSlots::BounceSlots(BounceState *state, uint32_t pid)
-	: domain_(state->domain, pid), state_(state), base_(state->config.base), bytes_(state->config.bytes),
+BounceSlots::BounceSlots(BounceState *state, ProcessId process)
+	: domain_(state->domain, process), state_(state), base_(state->config.base), bytes_(state->config.bytes),
 	  places_(state->places), counters_(state->counters)
 {
 }

@@ -125,8 +125,8 @@ struct BounceState {
 
 class BounceSlots {
 public:
-	// pid: as of Domain; one process has the pool.
-	BounceSlots(BounceState *state, uint32_t pid);
+	// process: as of Domain; one has the pool.
+	BounceSlots(BounceState *state, ProcessId process);
 	// It stays. A map that fails leaves an address of all ones then.
 	void set_watch(BounceWatch *watch) { watch_ = watch; }
 	BounceSlots(const BounceSlots &) = delete;

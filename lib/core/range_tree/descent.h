@@ -33,26 +33,15 @@ template <class Kernels> struct Descent {
 	}
 
 	// While the tree changes, at first along this path: a journal, if one is kept, has it as it was.
-	class [[nodiscard]] Change {
+	class [[nodiscard]] Change : Journal::Change {
 	public:
-		Change(RangeTree &t, const Path &path) : journal_(t.pool_->journal())
+		Change(RangeTree &t, const Path &path) : Journal::Change(t.pool_->journal(), &t, sizeof t)
 		{
-			if (!journal_) [[likely]]
+			if (!this->journal_) [[likely]]
 				return;
-			journal_->note(&t, sizeof t);
-			journal_->note(t.pool_, sizeof *t.pool_);
+			this->journal_->note(t.pool_, sizeof *t.pool_);
 			Descent{t}.note(path);
 		}
-		~Change()
-		{
-			if (journal_) [[unlikely]]
-				journal_->end();
-		}
-		Change(const Change &) = delete;
-		Change &operator=(const Change &) = delete;
-
-	private:
-		Journal *const journal_;
 	};
 
 	// Position on the highest gap that satisfies r; false where there is none.

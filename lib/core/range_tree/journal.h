@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a change of the tree overwrites, so that it can be undone where a process was killed in its
+// What a change of the tree, or beside it, overwrites, so that it can be undone where a process was killed in its
 // midst. A plain struct in shared memory, under the tree's lock; kept only where processes share the tree.
 //
 // What a process stored before it died others see in its order; so fences are for the compiler alone.
@@ -43,6 +43,26 @@ public:
 			std::memcpy(notes_[i].at, notes_[i].was, notes_[i].bytes);
 		end();
 	}
+
+	// While it lasts, a change under way, at first of these bytes; none is kept where there is no journal.
+	class [[nodiscard]] Change {
+	public:
+		Change(Journal *journal, void *at, uint32_t bytes) : journal_(journal)
+		{
+			if (journal_) [[unlikely]]
+				journal_->note(at, bytes);
+		}
+		~Change()
+		{
+			if (journal_) [[unlikely]]
+				journal_->end();
+		}
+		Change(const Change &) = delete;
+		Change &operator=(const Change &) = delete;
+
+	protected:
+		Journal *const journal_;
+	};
 
 private:
 	// Four paths, what is merged and given back beside them twice, and the tree and the pool: of

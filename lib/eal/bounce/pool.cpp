@@ -7,7 +7,6 @@
 #include <new>
 #include <utility>
 
-#include <unistd.h>
 
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -29,8 +28,8 @@ using iovad::eal::BounceChunks;
 using iovad::eal::DomainMemory;
 
 iovad_bounce_pool::iovad_bounce_pool(const iovad_bounce_conf &conf, BounceState *pool_state,
-				     std::unique_ptr<DomainMemory> &memory, uint64_t initial_chunks, uint32_t pid)
-	: slots(pool_state, pid), name(conf.name), domain(*conf.domain), state(*pool_state), flags(conf.flags),
+				     std::unique_ptr<DomainMemory> &memory, uint64_t initial_chunks)
+	: slots(pool_state, iovad::core::this_process()), name(conf.name), domain(*conf.domain), state(*pool_state), flags(conf.flags),
 	  metadata(std::move(memory)),
 	  chunks(domain, slots, *metadata, name.c_str(), conf.socket_id, {conf.prepare, conf.release, conf.opaque}),
 	  upkeep(name.c_str(), slots, chunks, initial_chunks, (flags & IOVAD_BOUNCE_F_TRANSIENT) != 0)
@@ -124,8 +123,7 @@ try {
 			  conf.socket_id);
 		return fail(ENOMEM);
 	}
-	return new iovad_bounce_pool(conf, BounceState::format(state, config), memory, initial_chunks,
-				     static_cast<uint32_t>(getpid()));
+	return new iovad_bounce_pool(conf, BounceState::format(state, config), memory, initial_chunks);
 } catch (const std::bad_alloc &) {
 	return fail(ENOMEM);
 }

@@ -21,7 +21,7 @@
 
 struct iovad_bounce_pool {
 	iovad_bounce_pool(const iovad_bounce_conf &conf, iovad::core::BounceState *state,
-			  std::unique_ptr<iovad::eal::DomainMemory> &memory, uint64_t initial_chunks, uint32_t pid);
+			  std::unique_ptr<iovad::eal::DomainMemory> &memory, uint64_t initial_chunks);
 
 	iovad::core::BounceSlots slots;  // first
 	// A miss asks the control lcore to come at once, the next ones until its pass do not.

@@ -94,7 +94,7 @@ unsigned trim(iovad_domain &d, uint64_t now)
 unsigned bury(iovad_domain &d, uint64_t now)
 try {
 	const Stopwatch stopwatch(statistics.trim_ns);
-	return d.upkeep.bury(d.core, d.log, now);
+	return d.upkeep.bury(d.core, *d.shared, d.log, now);
 } catch (const std::bad_alloc &) {
 	return 0;  // as above
 }

@@ -27,7 +27,7 @@ namespace iovad::eal {
 // At the front of the memzone.
 struct alignas(64) SharedDomain {
 	// "iovad-", the layout of what programs inline, the layout of the rest.
-	static constexpr uint64_t kMagic = 0x696f7661642d0005 + (IOVAD_HOT_LAYOUT << 8);
+	static constexpr uint64_t kMagic = 0x696f7661642d0006 + (IOVAD_HOT_LAYOUT << 8);
 	static constexpr unsigned kMaxProcesses = 64;
 
 	uint64_t magic;
@@ -39,6 +39,10 @@ struct alignas(64) SharedDomain {
 	uint64_t lazy_max_age_us, lazy_max_bytes;
 	core::SpinLock processes_lock;
 	core::ProcessId processes[kMaxProcesses];  // attached, 0: free
+	// Of processes that died while they were attached, ever; under processes_lock.
+	struct Deaths {
+		uint64_t processes, caches, addresses;
+	} deaths;
 	core::DomainState *state;
 	core::MappingTable *mappings;  // null without a backend
 	core::RetireQueues *retired;   // likewise

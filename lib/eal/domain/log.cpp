@@ -75,11 +75,12 @@ void DomainLog::no_nodes(uint64_t bytes)
 			  "-EAGAIN: give it more, or create the domain with more max_ranges", domain_, bytes >> 10);
 }
 
-void DomainLog::buried(unsigned caches, uint64_t addresses)
+void DomainLog::buried(unsigned processes, unsigned caches, uint64_t addresses)
 {
 	if (may_write(deaths))
-		IOVAD_LOG(WARNING, "%s: a process that was attached died: %u caches of its lcores are free again, %" PRIu64
-			  " addresses in them back in the tree; what it was handed out stays live", domain_, caches, addresses);
+		IOVAD_LOG(WARNING, "%s: %u processes died without detaching: %u caches of their lcores are free again, %" PRIu64
+			  " addresses in them back in the tree; what they were handed out stays live", domain_, processes,
+			  caches, addresses);
 }
 
 }  // namespace iovad::eal

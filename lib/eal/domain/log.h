@@ -26,8 +26,8 @@ public:
 	void bad_unmap(uint64_t iova, uint64_t len);
 	// EAL has no memory for so many bytes of tree nodes.
 	void no_nodes(uint64_t bytes);
-	// Processes died that had so many caches, and addresses in them and in hand.
-	void buried(unsigned caches, uint64_t addresses);
+	// So many processes died; what they had in caches and in hand is back.
+	void buried(unsigned processes, unsigned caches, uint64_t addresses);
 
 	// Mentions what was withheld in intervals that are over.
 	void settle(uint64_t now_ns);

@@ -42,12 +42,30 @@ bool add_process(SharedDomain &shared, ProcessId process)
 {
 	core::LockGuard guard(shared.processes_lock);
 	for (ProcessId &slot : shared.processes) {
-		if (slot == 0 || core::is_gone(slot)) {
+		const bool died = slot != 0 && core::is_gone(slot);
+		if (slot == 0 || died) {
+			shared.deaths.processes += died;
 			slot = process;
 			return true;
 		}
 	}
 	return false;
+}
+
+unsigned remove_dead(SharedDomain &shared, const core::Domain::Buried &buried)
+{
+	core::LockGuard guard(shared.processes_lock);
+	unsigned died = 0;
+	for (ProcessId &slot : shared.processes) {
+		if (slot != 0 && core::is_gone(slot)) {
+			slot = 0;
+			++died;
+		}
+	}
+	shared.deaths.processes += died;
+	shared.deaths.caches += buried.caches;
+	shared.deaths.addresses += buried.addresses;
+	return died;
 }
 
 void remove_process(SharedDomain &shared, ProcessId process)

@@ -29,6 +29,8 @@ using core::this_process;
 // False: the list is full of processes that are alive.
 bool add_process(SharedDomain &shared, ProcessId process);
 void remove_process(SharedDomain &shared, ProcessId process);
+// Those that died since; notes that, and what their caches held.
+unsigned remove_dead(SharedDomain &shared, const core::Domain::Buried &buried);
 // One that is alive, or 0.
 ProcessId other_process(SharedDomain &shared, ProcessId process);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "eal/domain/upkeep.h"
 
+#include "eal/domain/processes.h"
+
 namespace iovad::eal {
 
 unsigned CoreUpkeep::add_nodes(core::Domain &core, DomainMemory &memory, DomainLog &log, uint64_t now)
@@ -33,15 +35,16 @@ unsigned CoreUpkeep::trim(core::Domain &core, uint64_t now)
 	return magazines;
 }
 
-unsigned CoreUpkeep::bury(core::Domain &core, DomainLog &log, uint64_t now)
+unsigned CoreUpkeep::bury(core::Domain &core, SharedDomain &shared, DomainLog &log, uint64_t now)
 {
 	if (now < look_again_ns_)
 		return 0;
 	look_again_ns_ = now + kPeriodNs;
 	const core::Domain::Buried buried = core.bury_dead();
-	if (buried.caches != 0 || buried.addresses != 0)
-		log.buried(buried.caches, buried.addresses);
-	return buried.caches;
+	const unsigned died = remove_dead(shared, buried);
+	if (died != 0 || buried.caches != 0 || buried.addresses != 0)
+		log.buried(died, buried.caches, buried.addresses);
+	return died;
 }
 
 }  // namespace iovad::eal

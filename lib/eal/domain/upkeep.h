@@ -11,6 +11,8 @@
 
 namespace iovad::eal {
 
+struct SharedDomain;
+
 class CoreUpkeep {
 public:
 	static constexpr uint64_t kPeriodNs = 100'000'000;
@@ -20,8 +22,8 @@ public:
 	unsigned add_nodes(core::Domain &core, DomainMemory &memory, DomainLog &log, uint64_t now_ns);
 	// How many magazines it took away.
 	unsigned trim(core::Domain &core, uint64_t now_ns);
-	// What processes that died held in caches and in hand; how many caches. May throw bad_alloc.
-	unsigned bury(core::Domain &core, DomainLog &log, uint64_t now_ns);
+	// Processes that died, and what they held in caches and in hand; how many there were. May throw bad_alloc.
+	unsigned bury(core::Domain &core, SharedDomain &shared, DomainLog &log, uint64_t now_ns);
 
 private:
 	uint64_t no_nodes_before_ns_ = 0;

@@ -7,6 +7,12 @@ namespace iovad::eal {
 
 namespace {
 
+SharedDomain::Deaths deaths_of(SharedDomain &shared)
+{
+	core::LockGuard guard(shared.processes_lock);
+	return shared.deaths;
+}
+
 const char *backend_name(iovad_backend backend)
 {
 	switch (backend) {
@@ -52,6 +58,10 @@ void tell_info(iovad_domain &d, Answer &answer)
 				add(core::pid_of(process));
 		}
 	});
+	const SharedDomain::Deaths deaths = deaths_of(shared);
+	answer.number("died_processes", deaths.processes);
+	answer.number("died_caches", deaths.caches);
+	answer.number("died_addresses", deaths.addresses);
 	answer.number("metadata_bytes", shared.bytes);
 }
 

@@ -7,8 +7,12 @@
  * See @ref iovad_soft.
  *
  * @defgroup iovad_soft A software IOMMU that fails
- * iovad: a software IOMMU (IOVAD_BACKEND_SOFT) that fails, for who wants to see how a program bears it. In the
- * process that created the domain.
+ * iovad: a software IOMMU (IOVAD_BACKEND_SOFT) that fails, for who wants to see how a program bears it.
+ *
+ * A map that fails is the caller's: -EIO, and nothing is mapped. An unmap that fails is as with
+ * hardware: iovad_unmap_strict() says -EIO, an address that was unmapped lazily fails later, unseen, and in
+ * both cases it stays in quarantine and is tried again until it is gone (quarantined_ranges and backend_errors of
+ * iovad_domain_stats).
  *
  * @{
  */
@@ -22,17 +26,20 @@ extern "C" {
 #endif
 
 /**
- * Let every nth call that maps or unmaps in the software IOMMU fail before it does anything, as EIO. Any thread.
- * @param d domain.
- * @param n 0: none fails any more.
+ * Let every nth call that maps or unmaps in the software IOMMU fail before it does anything, as EIO. All threads'
+ * calls are counted together, while n is not 0; an unmap of many ranges at once is one, and so is each that is
+ * tried again. Takes effect at once.
+ * Any thread of the process that created the domain.
+ * @param d the domain.
+ * @param n 1: all fail; 0: none fails any more, as at the beginning.
  * @return 0; -EINVAL d is NULL; -ENOTSUP it has no software IOMMU, or belongs to another process.
  */
 IOVAD_API int iovad_soft_fail_every(struct iovad_domain *d, uint64_t n);
 
 /**
  * Count what iovad_soft_fail_every() made fail. Any thread.
- * @param d domain.
- * @return how many calls failed for that; 0 also where there is no software IOMMU.
+ * @param d may be NULL.
+ * @return how many calls failed for that, since the domain was created; 0 also where iovad_soft_fail_every() is refused.
  */
 IOVAD_API uint64_t iovad_soft_failures(struct iovad_domain *d);
 
