@@ -134,7 +134,7 @@ show_results() {
 	say "  $OUT/*.json"
 	say "  $OUT/*.txt"
 	say "Next: examples/testpmd/README.md explains the first part, and how to run it on your own NICs;"
-	say "test/run.sh runs every test; README.md says how to link to the library."
+	say "test/run.sh runs every test; doc/linking.md says how to link to the library."
 }
 
 machine_pieces() { if [ -n "$INSTALL" ]; then vm_setup; else vm_pieces; fi; }

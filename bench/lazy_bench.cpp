@@ -3,8 +3,9 @@
 //
 // Names are <case>/<contestant>; the counter ns is per call, or per map and unmap together.
 //   back:N     N pages that were allocated (free) or mapped (unmap) go back one by one. N is less
-//              than the lcore's queue holds, which is emptied before the next round. Getting
-//              the pages and emptying the queue are not timed. One domain for both. The median burst.
+//              than the lcore's queue holds, which is emptied before the next round. Each round has
+//              both, in one domain, and times the first: before either burst lies the same work,
+//              so that neither finds the CPU's caches as its own kind left them. The median burst.
 //   sustained  a page is unmapped, and another mapped, while 256 are mapped and the control thread
 //              runs on a CPU of its own; beside the same in a domain that unmaps strictly.
 #include "bench_main.h"
@@ -90,18 +91,27 @@ double median(std::vector<double> &values)
 	return *middle;
 }
 
-template <class Get, class Back, class After>
-void back(benchmark::State &state, unsigned n, Get get, Back back_all, After after)
+using GoBack = int (*)(iovad_domain *, const rte_iova_t *, std::uint64_t, unsigned);
+
+// Nothing polls but this, so that nothing but the burst runs while it is timed.
+void back(benchmark::State &state, Domain &domain, unsigned n, bool unmap)
 {
-	std::array<rte_iova_t, kRound> iovas{};
+	const GoBack timed = unmap ? unmaps_iovad : frees_iovad, other = unmap ? frees_iovad : unmaps_iovad;
+	std::array<rte_iova_t, kRound> allocated{}, mapped{};
 	std::vector<double> seconds;
-	Stopwatch watch;
 	int failed = 0;
+	iovad_control_poll();
 	for (auto _ : state) {
+		Stopwatch watch;
 		for (unsigned i = 0; i < n; ++i)
-			failed |= get(&iovas[i]);
-		seconds.push_back(watch.time(n, [&] { failed |= back_all(iovas.data(), n); }));
-		after();
+			failed |= iovad_alloc(domain.get(), kPage, kLimit, &allocated[i]);
+		for (unsigned i = 0; i < n; ++i)
+			failed |= domain.map(&mapped[i]);
+		const rte_iova_t *first = unmap ? mapped.data() : allocated.data();
+		const rte_iova_t *second = unmap ? allocated.data() : mapped.data();
+		seconds.push_back(watch.time(n, [&] { failed |= timed(domain.get(), first, kPage, n); }));
+		failed |= other(domain.get(), second, kPage, n);
+		iovad_control_poll();
 	}
 	if (failed)
 		state.SkipWithError("a call failed");
@@ -144,18 +154,8 @@ void add_all(Domain &lazy, Domain &strict)
 {
 	for (const unsigned n : {64u, kRound}) {
 		const std::string title = "back:" + std::to_string(n);
-		add(title + "/free", [&lazy, n](benchmark::State &state) {
-			back(state, n, [&](rte_iova_t *iova) { return iovad_alloc(lazy.get(), kPage, kLimit, iova); },
-			     [&](const rte_iova_t *iovas, unsigned m) { return frees_iovad(lazy.get(), iovas, kPage, m); },
-			     [] {});
-		});
-		// Without a thread that polls, so that nothing but the burst runs while it is timed.
-		add(title + "/unmap", [&lazy, n](benchmark::State &state) {
-			iovad_control_poll();
-			back(state, n, [&](rte_iova_t *iova) { return lazy.map(iova); },
-			     [&](const rte_iova_t *iovas, unsigned m) { return unmaps_iovad(lazy.get(), iovas, kPage, m); },
-			     [] { iovad_control_poll(); });
-		});
+		add(title + "/free", [&lazy, n](benchmark::State &state) { back(state, lazy, n, false); });
+		add(title + "/unmap", [&lazy, n](benchmark::State &state) { back(state, lazy, n, true); });
 	}
 	add("sustained/strict", [&strict](benchmark::State &state) { sustained(state, strict); });
 	add("sustained/lazy", [&lazy](benchmark::State &state) { sustained(state, lazy); });

@@ -16,12 +16,12 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
 ", N skipped" where some were; the exit status is 0 where none failed and one passed.
 
   release  gcc, everything: unit, EAL, iovad-perf and installation tests
-  asan     unit and EAL tests under AddressSanitizer and UBSan
-  tsan     the same under ThreadSanitizer, but for long ones of one thread
-  core     core and backends where DPDK is absent (-Ddpdk=disabled)
-  clang    all of it built with clang; unit tests; fuzzing, bounded
+  asan     clang, everything: unit and EAL tests under AddressSanitizer and UBSan; fuzzing, bounded
+  tsan     gcc, unit and EAL tests under ThreadSanitizer, but for long ones of one thread
+  core     core and backends where DPDK is absent (-Ddpdk=disabled); gcc's AddressSanitizer and UBSan
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
   packages the Debian packages: built, installed into a minimal system, used, purged
+  trixie   with DPDK 24.11 in a chroot of Debian 13, which debootstrap makes: what depends on DPDK
   vm       in an emulated machine with an IOMMU (test/vm/README.md)
 
   --no-install  install no packages; stop where a tool is missing
@@ -33,7 +33,7 @@ lies in build*/; the logs of each section in build-logs/.
 USAGE
 }
 
-SECTIONS=(release asan tsan core clang scripts packages vm)
+SECTIONS=(release asan tsan core scripts packages trixie vm)
 HUGE_MIB=1024 # two processes of EAL, domains of 1e6 ranges
 INSTALL=1 HUGE=1
 OPTIONS=() # of this run, for quickstart.sh
@@ -109,11 +109,23 @@ meson_tests() {
 
 # tap SCRIPT ARGUMENTS...
 tap() {
-	local name status=0
+	local name
 	name=$(basename "$1" .sh)
+	tap_run "$name" "$@"
+	tap_count "$name"
+}
+
+# tap_run NAME SCRIPT ARGUMENTS...
+tap_run() {
+	local name=$1 status=0
+	shift
 	guarded bash "$@" >"$LOGS/$name.log" || status=$?
-	cat "$LOGS/$name.log"
-	count "$name" --tap "$LOGS/$name.log" "$status"
+	echo "$status" >"$LOGS/$name.status"
+}
+
+tap_count() {
+	cat "$LOGS/$1.log"
+	count "$1" --tap "$LOGS/$1.log" "$(cat "$LOGS/$1.status")"
 }
 
 # Sanitizers of gcc 12 know only where 28 bits of address randomisation put things.
@@ -130,7 +142,7 @@ sanitized() {
 	local section=$1 dir=$2 wrapper
 	shift 2
 	wrapper=$(sanitizer_wrapper)
-	build "$section" "$dir" "${FULL[@]}" -Doptimization=1 -Dbenchmarks=disabled -Dexamples=disabled "$@" || return 0
+	build "$section" "$dir" "${FULL[@]}" -Doptimization=1 "$@" || return 0
 	meson_tests "$section" "$dir" --timeout-multiplier 6 ${wrapper:+"$wrapper"} \
 		--no-suite install --no-suite cli --no-suite examples
 }
@@ -145,22 +157,18 @@ section_release() {
 section_asan() {
 	local arguments=${IOVAD_TEST_EAL_ARGS:-}
 	[ -z "$arguments" ] || export IOVAD_TEST_EAL_ARGS="$arguments --base-virtaddr=0x200000000000"
-	sanitized asan "$REPO/build-asan" -Db_sanitize=address,undefined
+	CC=clang CXX=clang++ sanitized asan "$REPO/build-clang" -Db_sanitize=address,undefined -Dbenchmarks=enabled
 	[ -z "$arguments" ] || export IOVAD_TEST_EAL_ARGS=$arguments
 }
 
 # Without the programs: oneTBB is not instrumented either.
-section_tsan() { sanitized tsan "$REPO/build-tsan" -Db_sanitize=thread -Dapps=disabled; }
-
-section_core() {
-	build core "$REPO/build-core" -Dtests=true -Dwerror=true -Ddpdk=disabled -Dapps=disabled \
-		-Dexamples=disabled || return 0
-	meson_tests core "$REPO/build-core"
+section_tsan() {
+	sanitized tsan "$REPO/build-tsan" -Db_sanitize=thread -Dapps=disabled -Dbenchmarks=disabled -Dexamples=disabled
 }
 
-section_clang() {
-	CC=clang CXX=clang++ build clang "$REPO/build-clang" "${FULL[@]}" -Dbenchmarks=enabled || return 0
-	meson_tests clang "$REPO/build-clang" --suite core --suite model --suite dma --suite fuzz
+section_core() {
+	sanitized core "$REPO/build-core" -Db_sanitize=address,undefined -Ddpdk=disabled -Dapps=disabled \
+		-Dbenchmarks=enabled -Dexamples=disabled
 }
 
 section_scripts() {
@@ -170,18 +178,55 @@ section_scripts() {
 
 section_packages() { tap "$REPO/test/packages/packages.sh"; }
 
+# Counted are the checks of the script, and the tests in the chroot where they could be built.
+section_trixie() {
+	tap "$REPO/test/dpdk/trixie.sh"
+	[ ! -e "$REPO/build-trixie/dpdk-24.11/meson-logs/testlog.json" ] || count trixie "$REPO/build-trixie/dpdk-24.11"
+}
+
+# The long ones first.
+VM_TESTS=(proof_restart test_domains proof_lazy proof_testpmd test_vm bounce l2fwd record churn proof_control documents devices)
+
+vm_test() {
+	local arguments=("$REPO/test/vm/$1.sh" "$REPO/build")
+	# shellcheck disable=SC2016 # for the machine
+	case $1 in
+	test_vm) arguments=("${arguments[0]}") ;;
+	record) arguments[1]=$REPO/build/app/perf/iovad-perf ;;
+	documents) arguments[0]=$REPO/test/docs/vm.sh ;;
+	devices) arguments=("$REPO/test/vm/run.sh" -- bash -c \
+		'exec bash "$IOVAD_VM_TREE/test/mempool/devices.sh" "$IOVAD_VM_TREE/build/lib/mempool/librte_mempool_iovad.so"') ;;
+	esac
+	say "running $1"
+	tap_run "$1" "${arguments[@]}"
+}
+
+# vm_lane FIRST STEP: those tests, one after the other.
+vm_lane() {
+	local i
+	trap 'end_by_signal TERM 143' TERM
+	for ((i = $1; i < ${#VM_TESTS[@]}; i += $2)); do vm_test "${VM_TESTS[i]}"; done
+}
+
+# QEMU without KVM keeps one core busy: where there are two, and memory, two machines.
+vm_lanes() {
+	local i lanes=1 lane=()
+	if [ "$(nproc)" -ge 2 ] && [ "$(memory_available_mib)" -ge 5000 ]; then lanes=2; fi
+	for ((i = 0; i < lanes; ++i)); do vm_lane "$i" "$lanes" & lane+=($!); done
+	trap 'kill -TERM "${lane[@]}"; wait; exit 143' TERM
+	wait
+}
+
 # With the build of "release"; where there is none, it is made.
 section_vm() {
-	local script
+	local name
 	build vm "$REPO/build" "${FULL[@]}" -Dbenchmarks=enabled -Db_sanitize=none || return 0
-	tap "$REPO/test/vm/test_vm.sh"
-	for script in proof_testpmd proof_control proof_lazy proof_restart test_domains l2fwd bounce churn; do
-		tap "$REPO/test/vm/$script.sh" "$REPO/build"
+	for name in "${VM_TESTS[@]}"; do
+		: >"$LOGS/$name.log"
+		echo 1 >"$LOGS/$name.status"
 	done
-	tap "$REPO/test/vm/record.sh" "$REPO/build/app/perf/iovad-perf"
-	# shellcheck disable=SC2016 # for the machine
-	tap "$REPO/test/vm/run.sh" -- bash -c \
-		'exec bash "$IOVAD_VM_TREE/test/mempool/devices.sh" "$IOVAD_VM_TREE/build/lib/mempool/librte_mempool_iovad.so"'
+	guarded vm_lanes
+	for name in "${VM_TESTS[@]}"; do tap_count "$name"; done
 }
 
 run_section() {
@@ -197,7 +242,7 @@ run_section() {
 sanitizer_options() {
 	local supp=$REPO/test/lib/suppressions
 	export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_init_order=1"
-	export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
+	export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:suppressions=$supp/ubsan.txt"
 	export LSAN_OPTIONS="suppressions=$supp/lsan.txt:print_suppressions=0"
 	export TSAN_OPTIONS="suppressions=$supp/tsan.txt:second_deadlock_stack=1"
 }

@@ -19,7 +19,7 @@ LOGS=$REPO/build-logs # what commands print that is of interest only where they 
 need_root() {
 	[ "$(id -u)" -eq 0 ] || die "this needs root: it installs packages and reserves huge pages." \
 		"Run: sudo $1" \
-		"Without root: build with meson yourself (README.md, \"By hand\") and give EAL --no-huge."
+		"Without root: build with meson yourself (doc/building.md) and give EAL --no-huge."
 }
 
 # need_disk DIR MIB WHAT

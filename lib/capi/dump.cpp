@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cinttypes>
 
-#include "eal/domain_handle.h"
+#include "eal/domain/handle.h"
 #include "iovad/iovad.h"
 
 using iovad::core::Extent;

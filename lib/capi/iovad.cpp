@@ -8,11 +8,11 @@
 #include <rte_errno.h>
 
 #include "eal/debug/freeing.h"
-#include "eal/domain_registry.h"
-#include "eal/domain_stats.h"
-#include "eal/log.h"
+#include "eal/domain/registry.h"
+#include "eal/domain/stats.h"
+#include "eal/log/log.h"
+#include "eal/log/trace_points.h"
 #include "eal/status_errno.h"
-#include "eal/trace_points.h"
 
 using iovad::eal::negative_errno;
 using iovad::core::Status;

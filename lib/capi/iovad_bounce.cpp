@@ -9,9 +9,9 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
-#include "eal/bounce_pool.h"
-#include "eal/bounce_registry.h"
-#include "eal/control.h"
+#include "eal/bounce/pool.h"
+#include "eal/bounce/registry.h"
+#include "eal/control/control.h"
 
 using iovad::core::BounceStatus;
 

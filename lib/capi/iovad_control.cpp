@@ -6,10 +6,10 @@
 #include <cerrno>
 #include <climits>
 
-#include "eal/control.h"
-#include "eal/control_service.h"
-#include "eal/control_thread.h"
-#include "eal/mapping.h"
+#include "eal/control/control.h"
+#include "eal/control/service.h"
+#include "eal/control/thread.h"
+#include "eal/domain/mapping.h"
 
 int iovad_control_poll(void)
 {

@@ -6,7 +6,7 @@
 
 #include <rte_errno.h>
 
-#include "eal/device.h"
+#include "eal/domain/device.h"
 
 namespace {
 

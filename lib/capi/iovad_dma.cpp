@@ -5,8 +5,8 @@
 #include <cinttypes>
 #include <new>
 
-#include "eal/domain_handle.h"
-#include "eal/mapping.h"
+#include "eal/domain/handle.h"
+#include "eal/domain/mapping.h"
 
 using iovad::core::Mapping;
 

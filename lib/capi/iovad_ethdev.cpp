@@ -6,10 +6,10 @@
 
 #include <rte_errno.h>
 
-#include "eal/bounce_pktmbuf_pool.h"
-#include "eal/ethdev_bounce.h"
-#include "eal/heap.h"
-#include "eal/pktmbuf_pool.h"
+#include "eal/bounce/pktmbuf_pool.h"
+#include "eal/ethdev/bounce.h"
+#include "eal/pools/heap.h"
+#include "eal/pools/pktmbuf_pool.h"
 
 struct rte_mempool *iovad_pktmbuf_pool_create(const char *name, unsigned int n, unsigned int cache_size,
 					      uint16_t priv_size, uint16_t data_room_size, int socket_id,

@@ -2,7 +2,7 @@
 #include "iovad/iovad_soft.h"
 
 #include "dma/soft/soft_iommu.h"
-#include "eal/domain_handle.h"
+#include "eal/domain/handle.h"
 
 using iovad::dma::SoftIommu;
 

@@ -2,6 +2,7 @@
 #include "core/depot.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace iovad::core {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include <rte_config.h>
+#include <rte_ethdev.h>
 #include <rte_telemetry.h>
 #include <rte_version.h>
 
@@ -18,6 +19,13 @@ inline constexpr bool kMbufsHoldIova = RTE_IOVA_IN_MBUF;
 inline constexpr bool kMbufsHoldIova = RTE_IOVA_AS_PA;
 #else
 inline constexpr bool kMbufsHoldIova = false;
+#endif
+
+// What a port that belongs to a bonded one is called since 23.11, in info's dev_flags.
+#if defined(RTE_ETH_DEV_BONDING_MEMBER)
+inline constexpr uint32_t kBondingMember = RTE_ETH_DEV_BONDING_MEMBER;
+#else
+inline constexpr uint32_t kBondingMember = RTE_ETH_DEV_BONDED_SLAVE;
 #endif
 
 // Telemetry says uint since 23.03 where it said u64.

@@ -7,7 +7,7 @@
 
 #include <rte_mbuf.h>
 
-#include "eal/log_limit.h"
+#include "eal/log/limit.h"
 #include "iovad/iovad_device.h"
 
 namespace iovad::loop {

@@ -55,6 +55,8 @@ done
 check "testpmd: JSON" test -s "$OUT/testpmd.json"
 check "packets went both ways, the IOMMU refused none" said 'received on 2 ports'
 check "and the kernel agrees" said 'All agree: packets went both ways'
+check "and what README.md shows" \
+	python3 -B "$SOURCE/test/docs/shown.py" "$SOURCE" README.md test/cli/quickstart.sh "$WORK/first.log"
 check "it says where the pictures are" said "$OUT/nvme-fio-strict-cached.svg"
 AT='packets/s$' check "an interrupt ends it while testpmd runs" interrupted "$@"
 check "and the emulated machine with it" no_machine_runs

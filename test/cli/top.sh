@@ -64,6 +64,11 @@ fits_80_columns() {
 		"$WORK/shown"
 }
 
+whatis_is_shown() {
+	top --file-prefix "$PREFIX" --whatis 0x7000000 --domain nic0 >"$WORK/shown"
+	python3 "$SOURCE/test/docs/shown.py" "$SOURCE" doc/debugging.md test/cli/top.sh "$WORK/shown"
+}
+
 interactive() { python3 "$SOURCE/test/cli/top_terminal.py" "$SOURCE/app/top/main.py" "$@"; }
 
 dpdk_telemetry() {
@@ -93,6 +98,7 @@ check_live() {
 		"abs(sum(d['map']['reserved_ppm']) / 256e6 - s['reserved_bytes'] / (1 << 27)) < 1e-4"
 	check "$PREFIX: the bounce pool of the other domain" shows "^tx .* 2 MiB +64 MiB" --once --domain soft.1
 	check "$PREFIX: and its rates" json "bounce['tx']['rates']['maps'] > 0 and bounce['tx']['rates']['copied_in_bytes'] > 0"
+	check "$PREFIX: --whatis as doc/debugging.md shows it" whatis_is_shown
 	check "$PREFIX: --whatis of what is reserved" shows "^nic0: 0x900000: reserved" --whatis 0x900000
 	check "$PREFIX: and of a line of the kernel's log, to one domain" shows "^soft.1: 0x200000000: not an address" \
 		--whatis "DMAR: [DMA Read] fault addr 0x200000000 [fault reason 0x06]" --domain soft.1

@@ -108,7 +108,7 @@ class Rates(unittest.TestCase):
             self.assertRegex(header, rf"\b{name}\b")
 
     def test_EveryCounterOfPoolsIsAnswered(self):
-        source = (Path(__file__).resolve().parents[2] / "lib/eal/telemetry_bounce.cpp").read_text(encoding="utf-8")
+        source = (Path(__file__).resolve().parents[2] / "lib/eal/telemetry/bounce.cpp").read_text(encoding="utf-8")
         for name in POOL:
             self.assertRegex(source, rf"\b{name}\b")
 

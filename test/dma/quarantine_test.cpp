@@ -2,6 +2,7 @@
 // When what could not be unmapped is tried again. Time is the test's.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>

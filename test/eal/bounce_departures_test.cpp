@@ -5,7 +5,7 @@
 
 #include "bounce_growth.h"
 #include "dma/soft/requester.h"
-#include "eal/bounce_registry.h"
+#include "eal/bounce/registry.h"
 
 namespace iovad::test {
 namespace {

@@ -10,7 +10,7 @@
 #include "captured_log.h"
 #include "control_poll.h"
 #include "dma/soft/soft_iommu.h"
-#include "eal/bounce_pool.h"
+#include "eal/bounce/pool.h"
 #include "iovad/iovad_bounce.h"
 #include "test_domain.h"
 

@@ -4,7 +4,7 @@
 
 #include "bounce_growth.h"
 #include "crew.h"
-#include "eal/control.h"
+#include "eal/control/control.h"
 
 namespace iovad::test {
 namespace {

@@ -3,7 +3,7 @@
 // All orders of calls, byte by byte: test/unit/bounce_*.
 #include "bounce_fixture.h"
 #include "crew.h"
-#include "eal/bounce_registry.h"
+#include "eal/bounce/registry.h"
 #include "iovad/iovad_dma.h"
 
 namespace iovad::test {

@@ -11,7 +11,7 @@
 #include <rte_eal.h>
 
 #include "child.h"
-#include "eal/domain_registry.h"
+#include "eal/domain/registry.h"
 #include "iovad/iovad_control.h"
 
 namespace iovad::test {
@@ -60,7 +60,7 @@ int fork_and_leave()
 	const pid_t child = fork();
 	if (child == 0) {
 		const int result = iovad_control_thread_stop() == -EALREADY ? 0 : 1;
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef IOVAD_TEST_ASAN
 		_exit(result);  // its search for leaks waits for locks of threads that a child has not
 #endif
 		return result;

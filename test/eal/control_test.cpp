@@ -10,8 +10,8 @@
 #include <rte_service.h>
 
 #include "crew.h"
-#include "eal/control.h"
-#include "eal/domain_registry.h"
+#include "eal/control/control.h"
+#include "eal/domain/registry.h"
 #include "iovad/iovad_dma.h"
 #include "test_domain.h"
 

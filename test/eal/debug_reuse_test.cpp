@@ -2,7 +2,7 @@
 // What must never happen, so that the checker has to be told of it: an address handed out while devices may still
 // reach what it was.
 #include "captured_log.h"
-#include "eal/domain_handle.h"
+#include "eal/domain/handle.h"
 #include "iovad/iovad_control.h"
 #include "iovad/iovad_dma.h"
 #include "test_domain.h"

@@ -2,77 +2,17 @@
 // Debug mode: each kind of misuse, through the API, by its count and by what is said of it; and
 // what is right, of which nothing is said.
 #include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <thread>
 
 #include <sys/mman.h>
 
+#include "debug_calls.h"
 #include "debug_fixture.h"
-#include "iovad/iovad_bounce.h"
 #include "iovad/iovad_control.h"
-
-// Whose calls they are, by names that dladdr(3) finds.
-extern "C" {
-int test_takes(iovad_domain *d, uint64_t len, rte_iova_t *iova);
-int test_gives_back(iovad_domain *d, rte_iova_t iova, uint64_t len);
-int test_maps(iovad_domain *d, void *va, uint64_t len, rte_iova_t *iova);
-int test_unmaps(iovad_domain *d, rte_iova_t iova, uint64_t len);
-int test_unmaps_again(iovad_domain *d, rte_iova_t iova, uint64_t len);
-int test_bounces(iovad_bounce_pool *p, void *va, uint64_t len, uint32_t dir, rte_iova_t *iova);
-}
-
-// The asm keeps a call from being the last thing, which would leave no trace of who made it.
-#define TEST_CALLS(call)                     \
-	const int result = call;             \
-	__asm__ volatile("" ::: "memory");   \
-	return result
-
-[[gnu::noinline]] int test_takes(iovad_domain *d, uint64_t len, rte_iova_t *iova) { TEST_CALLS(iovad_alloc(d, len, UINT64_MAX, iova)); }
-[[gnu::noinline]] int test_gives_back(iovad_domain *d, rte_iova_t iova, uint64_t len) { TEST_CALLS(iovad_free(d, iova, len)); }
-[[gnu::noinline]] int test_maps(iovad_domain *d, void *va, uint64_t len, rte_iova_t *iova)
-{
-	TEST_CALLS(iovad_map(d, va, len, UINT64_MAX, IOVAD_BIDIRECTIONAL, iova));
-}
-[[gnu::noinline]] int test_unmaps(iovad_domain *d, rte_iova_t iova, uint64_t len) { TEST_CALLS(iovad_unmap(d, iova, len)); }
-[[gnu::noinline]] int test_unmaps_again(iovad_domain *d, rte_iova_t iova, uint64_t len)
-{
-	TEST_CALLS(iovad_unmap(d, iova, len));
-}
-
-[[gnu::noinline]] int test_bounces(iovad_bounce_pool *p, void *va, uint64_t len, uint32_t dir, rte_iova_t *iova)
-{
-	TEST_CALLS(iovad_bounce_map(p, va, len, 0, dir, iova));
-}
 
 namespace iovad::test {
 namespace {
-
-// A pool, and its domain in debug mode.
-class BounceDebug : public testing::Test {
-protected:
-	BounceDebug()
-	{
-		iovad_bounce_conf conf;
-		iovad_bounce_conf_init(&conf);
-		conf.name = "debug";
-		conf.domain = d;
-		p = iovad_bounce_pool_create(&conf);
-		EXPECT_NE(nullptr, p) << rte_strerror(rte_errno);
-	}
-	~BounceDebug() override { EXPECT_EQ(0, iovad_bounce_pool_destroy(p)); }
-
-	rte_iova_t map(uint64_t len, uint32_t dir)
-	{
-		rte_iova_t iova = 0;
-		EXPECT_EQ(0, test_bounces(p, memory, len, dir, &iova));
-		return iova;
-	}
-
-	TestDomain d{debug_conf()};
-	iovad_bounce_pool *p;
-	char memory[8192] = {};
-};
 
 // Memory of its own.
 class Memory {
@@ -323,90 +263,6 @@ TEST_F(Debug, RegionsThatAreRemovedTwiceOrByAnotherLength)
 }
 
 // Slots of one granule, and longer ones.
-TEST_F(BounceDebug, UnmapsThatAreWrong)
-{
-	for (const uint64_t len : {100, 5000}) {
-		const rte_iova_t iova = map(len, IOVAD_FROM_DEVICE);
-		const std::string mapped = "mapped to a bounce slot: " + hex(iova) + ", " + std::to_string(len) + " bytes";
-		{
-			Expected finding(d.name(), "wrong_direction");
-			EXPECT_EQ(-EACCES, iovad_bounce_unmap(p, iova, len, IOVAD_TO_DEVICE, 0));
-			finding.check({hex(iova), "from device; it was an unmap, to device", mapped, "test_bounces+0x"});
-		}
-		{
-			Expected finding(d.name(), "wrong_length");
-			EXPECT_EQ(-ERANGE, iovad_bounce_unmap(p, iova, len - 1, IOVAD_FROM_DEVICE, 0));
-			finding.check({hex(iova), "expected " + hex(iova) + ", " + std::to_string(len) + " bytes", mapped, "test_bounces+0x"});
-		}
-		{
-			Expected finding(d.name(), "wrong_length");
-			EXPECT_EQ(-EFAULT, iovad_bounce_unmap(p, iova + 8, len, IOVAD_FROM_DEVICE, 0));
-			finding.check({hex(iova + 8), "expected " + hex(iova), mapped});
-		}
-		EXPECT_EQ(0, iovad_bounce_unmap(p, iova, len, IOVAD_FROM_DEVICE, 0));
-		Expected finding(d.name(), "double_unmap");
-		EXPECT_EQ(-EALREADY, iovad_bounce_unmap(p, iova, len, IOVAD_FROM_DEVICE, 0));
-		finding.check({hex(iova), mapped, "test_bounces+0x", "unmapped by"});
-	}
-	Expected finding(d.name(), "never_mapped");
-	EXPECT_EQ(-ENXIO, iovad_bounce_unmap(p, kPage, 100, IOVAD_FROM_DEVICE, 0));
-	finding.check({hex(kPage) + ", 100 bytes", "expected what iovad_bounce_map() gave"});
-}
-
-TEST_F(BounceDebug, SyncsThatAreWrong)
-{
-	const rte_iova_t iova = map(100, IOVAD_BIDIRECTIONAL);
-	{
-		Expected finding(d.name(), "sync_beyond");
-		EXPECT_EQ(-ERANGE, iovad_bounce_sync_for_cpu(p, iova, 50, 51, IOVAD_BIDIRECTIONAL));
-		finding.check({hex(iova) + ", 51 bytes", "100 bytes, both directions; it was a sync of 51 bytes at 50", "test_bounces+0x"});
-	}
-	{
-		Expected finding(d.name(), "wrong_direction");
-		EXPECT_EQ(-EACCES, iovad_bounce_sync_for_device(p, iova, 0, 10, IOVAD_TO_DEVICE));
-		finding.check({hex(iova), "both directions; it was a sync of 10 bytes at 0, to device", "test_bounces+0x"});
-	}
-	EXPECT_EQ(0, iovad_bounce_sync_for_cpu(p, iova, 50, 50, IOVAD_BIDIRECTIONAL));
-	EXPECT_EQ(0, iovad_bounce_unmap(p, iova, 100, IOVAD_BIDIRECTIONAL, 0));
-	Expected finding(d.name(), "bad_sync");
-	EXPECT_EQ(-EALREADY, iovad_bounce_sync_for_cpu(p, iova, 0, 10, IOVAD_BIDIRECTIONAL));
-	finding.check({hex(iova) + ", 10 bytes", "test_bounces+0x", "unmapped by"});
-}
-
-TEST_F(BounceDebug, AMapWhoseErrorNobodyLookedAt)
-{
-	rte_iova_t iova = 4711;
-	EXPECT_EQ(-EINVAL, iovad_bounce_map(p, nullptr, 100, 0, IOVAD_TO_DEVICE, &iova));
-	EXPECT_EQ(RTE_BAD_IOVA, iova);
-	Expected finding(d.name(), "unchecked_map");
-	EXPECT_NE(0, iovad_bounce_unmap(p, iova, 100, IOVAD_TO_DEVICE, 0));
-	finding.check({"0xffffffffffffffff, 100 bytes", "iovad_bounce_unmap()"});
-}
-
-TEST_F(BounceDebug, SlotsThatAreMappedAtThePoolsEnd)
-{
-	const rte_iova_t iova = map(3000, IOVAD_TO_DEVICE);
-	{
-		Expected finding(d.name(), "leak");
-		EXPECT_EQ(-EBUSY, iovad_bounce_pool_destroy(p));
-		finding.check({hex(iova) + ", 3000 bytes", "mapped to a bounce slot", "test_bounces+0x"});
-	}
-	EXPECT_EQ(0, iovad_bounce_unmap(p, iova, 3000, IOVAD_TO_DEVICE, 0));
-}
-
-TEST_F(BounceDebug, WhatIsRightIsNoFinding)
-{
-	for (unsigned round = 0; round < 200; ++round) {
-		const uint64_t len = 1 + round * 37 % sizeof memory;
-		const rte_iova_t iova = map(len, IOVAD_BIDIRECTIONAL);
-		EXPECT_EQ(0, iovad_bounce_sync_for_device(p, iova, 0, len, IOVAD_BIDIRECTIONAL));
-		EXPECT_EQ(0, iovad_bounce_unmap(p, iova, len, IOVAD_BIDIRECTIONAL, 0));
-	}
-	EXPECT_EQ(0, iovad_bounce_verify(p, stderr));
-	EXPECT_EQ(0u, sum_of_findings(d.name()));
-	EXPECT_EQ(0u, number_of(findings_of(d.name()), "live"));
-}
-
 TEST(DebugLeaks, DestroyNamesWhoHoldsWhat)
 {
 	Memory memory(kPage);
@@ -554,96 +410,6 @@ TEST(DebugQuarantine, IsGivenUpBeforeARequestIsRefused)
 	}
 	EXPECT_EQ(0, iovad_reserve(d, kPage, 64 * kPage));
 	EXPECT_EQ(0, iovad_unreserve(d, kPage, 64 * kPage));
-}
-
-// The environment speaks when a domain is created.
-class DebugEnvironment : public testing::Test {
-protected:
-	~DebugEnvironment() override { unsetenv("IOVAD_DEBUG"); }
-
-	static iovad_domain_conf plain_conf()
-	{
-		iovad_domain_conf conf = debug_conf();
-		conf.flags = 0;
-		return conf;
-	}
-};
-
-TEST_F(DebugEnvironment, TurnsItOnForWhatDoesNotAskForIt)
-{
-	setenv("IOVAD_DEBUG", "on", 1);
-	const TestDomain d(plain_conf());
-	rte_iova_t iova = 0;
-	ASSERT_EQ(0, test_takes(d, kPage, &iova));
-	ASSERT_EQ(0, test_gives_back(d, iova, kPage));
-	Expected finding(d.name(), "double_free");
-	EXPECT_EQ(-ENOENT, test_gives_back(d, iova, kPage));
-	finding.check({hex(iova), "test_takes+0x"});
-	EXPECT_NE(std::string::npos, TelemetryClient().ask(std::string("/iovad/info,") + d.name()).find("\"flags\":[\"debug\"]"));
-}
-
-TEST_F(DebugEnvironment, SaysHowMuchIsRemembered)
-{
-	setenv("IOVAD_DEBUG", "on,history=3", 1);
-	const TestDomain d(plain_conf());
-	for (unsigned i = 0; i < 5; ++i)
-		EXPECT_EQ(0, iovad_free(d, d.alloc(kPage), kPage));
-	const std::string answer = findings_of(d.name());
-	EXPECT_EQ(3u, number_of(answer, "ended"));
-	EXPECT_EQ(2u, number_of(answer, "forgotten"));
-}
-
-TEST_F(DebugEnvironment, SaysHowMuchComesBackLate)
-{
-	setenv("IOVAD_DEBUG", "on,quarantine=0", 1);
-	const TestDomain none(plain_conf());
-	rte_iova_t iova = none.alloc(kPage);
-	EXPECT_EQ(0, iovad_free(none, iova, kPage));
-	EXPECT_EQ(iova, none.alloc(kPage));
-	EXPECT_EQ(0, iovad_free(none, iova, kPage));
-	setenv("IOVAD_DEBUG", "on,quarantine=2", 1);
-	const TestDomain two(plain_conf());
-	iova = two.alloc(kPage);
-	EXPECT_EQ(0, iovad_free(two, iova, kPage));
-	for (const bool back : {false, false, true}) {
-		const rte_iova_t next = two.alloc(kPage);
-		EXPECT_EQ(back, next == iova);
-		EXPECT_EQ(0, iovad_free(two, next, kPage));
-	}
-}
-
-TEST_F(DebugEnvironment, IsRefusedWhereItIsNotUnderstood)
-{
-	for (const char *text : {"yes", "on,", ",on", "on,fatal,history", "history=", "history=-1", "history=1x", "history=99999999999",
-				 "quarantine=65537", "ON"}) {
-		setenv("IOVAD_DEBUG", text, 1);
-		Log log;
-		iovad_domain_conf conf = plain_conf();
-		conf.name = "refused";
-		EXPECT_EQ(nullptr, iovad_domain_create(&conf)) << text;
-		EXPECT_EQ(EINVAL, rte_errno);
-		EXPECT_NE(std::string::npos, log.text().find("possible are, comma-separated: on, fatal, history=RANGES")) << log.text();
-	}
-	for (const char *text : {"", "fatal", "history=5,quarantine=65536"}) {
-		setenv("IOVAD_DEBUG", text, 1);
-		const TestDomain d(plain_conf());
-		EXPECT_EQ("{\"on\":0}", findings_of(d.name())) << text;
-	}
-}
-
-using DebugDeathTest = DebugEnvironment;
-
-TEST_F(DebugDeathTest, FatalEndsTheProgramAfterTheReport)
-{
-	setenv("IOVAD_DEBUG", "fatal", 1);
-	const TestDomain d(debug_conf());
-	EXPECT_EQ(1u, number_of(findings_of(d.name()), "fatal"));
-	EXPECT_EXIT(
-		{
-			rte_openlog_stream(stderr);
-			iovad_free(d, 32 * kPage, kPage);
-		},
-		testing::KilledBySignal(SIGABRT), "never allocated: 0x20000, 4096 bytes");
 }
 
 }  // namespace

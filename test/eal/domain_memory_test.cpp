@@ -10,7 +10,7 @@
 #include <rte_memory.h>
 
 #include "crew.h"
-#include "eal/domain_memory.h"
+#include "eal/domain/memory.h"
 
 namespace iovad::test {
 namespace {

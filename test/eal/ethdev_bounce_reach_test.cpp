@@ -9,8 +9,8 @@
 #include "bounce_packets.h"
 #include "dma/soft/requester.h"
 #include "dma/soft/soft_iommu.h"
-#include "eal/ethdev_bounce_reach.h"
-#include "eal/mapping.h"
+#include "eal/domain/mapping.h"
+#include "eal/ethdev/reach.h"
 #include "iovad/iovad_control.h"
 
 namespace iovad::test {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "eal/log_limit.h"
+#include "eal/log/limit.h"
 
 #include <thread>
 #include <vector>

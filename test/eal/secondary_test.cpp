@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Two processes and one domain. Needs memory that processes can share: huge pages, named
 // in IOVAD_TEST_EAL_ARGS.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <thread>

@@ -5,6 +5,7 @@
 #include "debug_fixture.h"
 #include "iovad/iovad_bounce.h"
 #include "iovad/iovad_control.h"
+#include "iovad/iovad_soft.h"
 
 extern "C" int whatis_takes(iovad_domain *d, uint64_t len, rte_iova_t *iova);
 
@@ -128,6 +129,21 @@ TEST(Whatis, Deferred)
 	expect_state("deferred", d.name(), iova);
 	ASSERT_EQ(0, iovad_flush(d));
 	EXPECT_NE("deferred", text_of(whatis(d.name(), iova), "state"));
+}
+
+TEST(Whatis, Quarantined)
+{
+	const TestDomain d(plain_conf(IOVAD_UNMAP_LAZY));
+	iovad_control_poll();
+	rte_iova_t iova;
+	ASSERT_EQ(0, iovad_map(d, memory, kPage, kNoLimit, IOVAD_TO_DEVICE, &iova));
+	ASSERT_EQ(0, iovad_soft_fail_every(d, 1));
+	ASSERT_EQ(0, iovad_unmap(d, iova, kPage));
+	EXPECT_NE(0, iovad_flush(d));
+	expect_state("quarantined", d.name(), iova);
+	ASSERT_EQ(0, iovad_soft_fail_every(d, 0));
+	EXPECT_EQ(0, iovad_flush(d));
+	EXPECT_NE("quarantined", text_of(whatis(d.name(), iova), "state"));
 }
 
 TEST(Whatis, Padding)

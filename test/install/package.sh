@@ -96,6 +96,15 @@ testpmd_loads_nic() {
 	grep -q '^Port 1: 02:00:00:00:00:09' "$WORK/testpmd" && ! grep -q IOVAD_LOOP "$WORK/testpmd"
 }
 
+# With their contents, where man looks for them.
+manual_installed() {
+	local page share
+	share=$(dirname "$(find "$WORK/root" -type d -name man)")
+	for page in "$SOURCE"/doc/man/*.[1-9]; do
+		cmp "$page" "$share/man/man${page##*.}/$(basename "$page")"
+	done
+}
+
 # By its link in bin, from where it finds its modules.
 top_starts() { "$(find "$WORK/root" -name iovad-top)" --help; }
 
@@ -126,6 +135,7 @@ else
 	skip "$NIC" "this DPDK does not install what drivers need"
 fi
 check "iovad-top is installed, and starts" top_starts
+check "the manual pages are installed" manual_installed
 if command -v dpdk-testpmd >/dev/null; then
 	check "testpmd loads the mempool driver by its name" testpmd_loads_plugin
 	[ ! -f "$LIBDIR/librte_net_iovad_loop.so" ] || check "and the virtual NIC" testpmd_loads_nic

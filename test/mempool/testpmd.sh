@@ -89,6 +89,23 @@ same_places() {
 	diff "$WORK/without" "$WORK/with"
 }
 
+# Whatever it finds ends testpmd.
+forwards_in_debug_mode() {
+	export IOVAD_DEBUG=on,fatal
+	local status=0
+	forwards native || status=$?
+	unset IOVAD_DEBUG
+	return $status
+}
+
+refuses_other_debug_modes() {
+	export IOVAD_DEBUG=perhaps
+	local status=0
+	refused "" 'IOVAD_DEBUG=perhaps' || status=$?
+	unset IOVAD_DEBUG
+	return $status
+}
+
 slots_used_up() {
 	local status=0
 	testpmd "" quit -d "$CROWD" -d "$PLUGIN" || status=$?
@@ -151,6 +168,9 @@ check "a key without a value too" refused stats "stats' is not key=value"
 check "a limit below the window too" refused limit=0xfff 'at or below 0xfff: .*first, last and limit'
 check "a window that is too small too" refused first=0x10000,last=0x1ffff 'first, last and limit'
 check "VFIO without a container too" refused backend=vfio 'EAL has no VFIO container'
+check "in debug mode packets are forwarded, with no finding" forwards_in_debug_mode
+check "its pool goes in debug mode too" says_not 'stays mapped|IOVAD.*(live|busy)'
+check "a debug mode that does not exist fails the pool" refuses_other_debug_modes
 check "no slot left for the driver: it says so" slots_used_up
 check "the drivers of DPDK keep their places" same_places
 

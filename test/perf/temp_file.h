@@ -71,7 +71,7 @@ inline std::string packed(const std::string &text)
 
 inline std::string trace_path(const char *name)
 {
-	return std::string(IOVAD_TEST_TRACES) + "/" + name;
+	return IOVAD_TEST_TRACES "/" + std::string(name);
 }
 
 }  // namespace iovad::perf::test

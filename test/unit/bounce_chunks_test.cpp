@@ -2,6 +2,8 @@
 // Chunks that come and go: growth, what is on standby, what is transient; and lack of nodes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "bounce_fixture.h"
 
 namespace iovad::core {

@@ -3,6 +3,7 @@
 // The model has for each mapping what the caller's memory and the device's copy must hold.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "bounce_fixture.h"

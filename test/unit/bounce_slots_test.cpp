@@ -2,6 +2,8 @@
 // What each call promises, one by one. bounce_model_test.cpp has them all at random.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "bounce_fixture.h"
 
 namespace iovad::core {

@@ -3,6 +3,7 @@
 // free, and none is lost.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "core/address_space.h"

@@ -311,6 +311,7 @@ void Conductor::finish()
 		if (const int status = iovad_bounce_pool_destroy(pool); status != 0)
 			wrong("status of iovad_bounce_pool_destroy()", static_cast<uint64_t>(-status), 0);
 	}
+	workers_.clear(); // with their devices
 	// What was lost keeps it from being destroyed.
 	if (lost_ == 0 && !domain_.destroy())
 		wrong("destroyed domains", 0, 1);

@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "core/clock.h"
-#include "eal/log.h"
+#include "eal/log/log.h"
 
 namespace iovad::eal::debug {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "eal/log_limit.h"
+#include "eal/log/limit.h"
 
 namespace iovad::eal::debug {
 

@@ -2,7 +2,7 @@
 // iovad_free() and its like in debug mode: one by one, each looked at.
 #pragma once
 
-#include "eal/domain_handle.h"
+#include "eal/domain/handle.h"
 
 namespace iovad::eal::debug {
 

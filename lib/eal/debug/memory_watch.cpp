@@ -5,7 +5,7 @@
 
 #include <rte_errno.h>
 
-#include "eal/log.h"
+#include "eal/log/log.h"
 
 namespace iovad::eal::debug {
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "eal/log.h"
+#include "eal/log/log.h"
 
 namespace iovad::eal::debug {
 

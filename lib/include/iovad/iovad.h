@@ -1,34 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026, the iovad authors
+ */
+
+/**
+ * @file
+ * See @ref iovad.
  *
+ * @defgroup iovad Domains and addresses
  * iovad: I/O virtual addresses for DPDK applications.
  *
  * A domain is one I/O address space. Addresses are taken from it and given
  * back in bytes, in multiples of its granule. Two ways in:
- *
- *   iovad_alloc, iovad_free              cached per lcore: the data path
- *   iovad_alloc_range, iovad_free_range  exact, in the range tree: any length,
- *                                        alignment and limit, the highest fit
+ * - iovad_alloc(), iovad_free(): cached per lcore, the data path.
+ * - iovad_alloc_range(), iovad_free_range(): exact, in the range tree: any length,
+ *   alignment and limit, the highest fit.
  *
  * What came from one pair goes back through the same pair.
  *
- * Conventions
- *   Errors   Functions that create or look up return NULL and set rte_errno;
- *            all others return 0 or a negative errno. No exception leaves the
- *            library. A failed call changes nothing unless it says so.
- *   Threads  Any thread may call any function on a live domain, EAL lcore or
- *            not. A thread without an lcore id shares one locked cache.
- *   Blocking "Takes the lock" means the domain's spinlock, held for one tree
- *            operation. Nothing here sleeps but where it says so.
- *   Inline   iovad_alloc(), iovad_free(), their bulk forms and iovad_unmap() are
- *            compiled into the caller, and exported too: for pointers to them, and for other languages. The
- *            struct behind a domain stays private; a program that was built
- *            for another layout of it does not load with this library.
- *   Processes  One that is killed, wherever it is, does not stop the others. What it had been handed
- *            out stays live, for whoever knows of it to free; the control lcore (iovad_control.h) takes
- *            back what its caches held. All have to be of one pid namespace for that.
- *   Reuse    With IOVAD_BACKEND_NONE a freed address may be handed out again
- *            as soon as the free is called.
+ * Conventions:
+ * - Errors: functions that create or look up return NULL and set rte_errno;
+ *   all others return 0 or a negative errno. No exception leaves the
+ *   library. A failed call changes nothing unless it says so.
+ * - Threads: any thread may call any function on a live domain, EAL lcore or
+ *   not. A thread without an lcore id shares one locked cache.
+ * - Blocking: "takes the lock" means the domain's spinlock, held for one tree
+ *   operation. Nothing here sleeps but where it says so.
+ * - Inline: iovad_alloc(), iovad_free(), their bulk forms and iovad_unmap() are
+ *   compiled into the caller, and exported too: for pointers to them, and for other languages. The
+ *   struct behind a domain stays private; a program that was built
+ *   for another layout of it does not load with this library.
+ * - Processes: one that is killed, wherever it is, does not stop the others. What it had been handed
+ *   out stays live, for whoever knows of it to free; the control lcore (iovad_control.h) takes
+ *   back what its caches held. All have to be of one pid namespace for that.
+ * - Reuse: with IOVAD_BACKEND_NONE a freed address may be handed out again
+ *   as soon as the free is called.
+ *
+ * @{
  */
 #ifndef IOVAD_H
 #define IOVAD_H
@@ -61,20 +68,28 @@ extern "C" {
 #define IOVAD_INLINE extern inline __attribute__((gnu_inline))
 #endif
 
-/** What installs translations. IOVAD_BACKEND_NONE: nothing, addresses only. */
-enum iovad_backend { IOVAD_BACKEND_NONE, IOVAD_BACKEND_SOFT, IOVAD_BACKEND_VFIO };
+/** What installs translations. */
+enum iovad_backend {
+	IOVAD_BACKEND_NONE, /**< nothing: addresses only */
+	IOVAD_BACKEND_SOFT, /**< a software IOMMU, for machines without one */
+	IOVAD_BACKEND_VFIO, /**< the IOMMU, through a VFIO type1 container */
+};
 
-/** When an unmapped address becomes unreachable for devices: at once, or soon. */
-enum iovad_unmap_policy { IOVAD_UNMAP_STRICT, IOVAD_UNMAP_LAZY };
+/** When an unmapped address becomes unreachable for devices. */
+enum iovad_unmap_policy {
+	IOVAD_UNMAP_STRICT, /**< at once */
+	IOVAD_UNMAP_LAZY,   /**< soon: see iovad_dma.h */
+};
 
 #define IOVAD_DOMAIN_F_NO_CACHE (1u << 0) /**< every request goes to the tree */
 /**
  * Debug mode: find misuse at the call that commits it, and say who had the range. Also, without rebuilding,
- * by the environment variable IOVAD_DEBUG of the process that creates the domain: words, comma-separated,
- *   on               in all domains that the process creates
- *   fatal            abort() after the first report
- *   history=RANGES   how many ended ranges are remembered, of each domain; 0 to 1048576, 4096 unless told
- *   quarantine=RANGES  how many ranges that were given back come back late, of each domain; 0 to 65536, 1024 unless told
+ * by the environment variable IOVAD_DEBUG of the process that creates the domain: words, comma-separated.
+ * - on: in all domains that the process creates.
+ * - fatal: abort() after the first report.
+ * - history=RANGES: how many ended ranges are remembered, of each domain; 0 to 1048576, 4096 unless told.
+ * - quarantine=RANGES: how many ranges that were given back come back late, of each domain; 0 to 65536, 1024 unless told.
+ *
  * All but the first are for domains with this flag, too.
  *
  * Found are: double free; free of what was never allocated; wrong length or place; free of what is mapped; unmapping twice,
@@ -100,6 +115,7 @@ enum iovad_unmap_policy { IOVAD_UNMAP_STRICT, IOVAD_UNMAP_LAZY };
 /** Longest domain name, without the NUL. */
 #define IOVAD_NAME_MAX 23
 
+/** One I/O address space. */
 struct iovad_domain;
 
 /** How to create a domain; fill it with iovad_domain_conf_init() first. */
@@ -107,7 +123,7 @@ struct iovad_domain_conf {
 	size_t size;                  /**< sizeof this struct */
 	const char *name;             /**< unique, NUL-terminated, at most IOVAD_NAME_MAX */
 	int socket_id;                /**< NUMA node of the metadata, or SOCKET_ID_ANY (-1) */
-	enum iovad_backend backend;
+	enum iovad_backend backend;   /**< what translates its addresses */
 	int container_fd;             /**< VFIO: -1 = EAL's default container */
 	uint64_t granule;             /**< bytes, a power of two from 4 KiB to 1 GiB; 0 = the
 	                                   backend's smallest page; 4096 with IOVAD_BACKEND_NONE */
@@ -131,6 +147,7 @@ enum iovad_range_state {
 	IOVAD_RANGE_RESERVED = 2,     /**< kept out of circulation by iovad_reserve() */
 };
 
+/** What iovad_find() finds. */
 struct iovad_range {
 	rte_iova_t iova;              /**< first address */
 	uint64_t len;                 /**< bytes */
@@ -140,18 +157,27 @@ struct iovad_range {
 
 /** Counters since creation; gauges are exact when nothing runs beside the call. */
 struct iovad_domain_stats {
-	uint64_t live_ranges, live_bytes;         /**< handed out; deferred and quarantined ones too */
-	uint64_t cached_ranges, cached_bytes;     /**< in magazines and depots */
-	uint64_t deferred_ranges, deferred_bytes; /**< unmapped lazily, devices may still reach them */
-	uint64_t deferred_oldest_us;              /**< at most so long ago */
-	uint64_t reserved_bytes, quarantined_bytes;
-	uint64_t free_bytes, largest_gap_bytes;   /**< in the tree */
-	uint64_t tree_nodes, tree_bytes;          /**< nodes in use, and their memory */
+	uint64_t live_ranges;                     /**< handed out; deferred and quarantined ones too */
+	uint64_t live_bytes;                      /**< of these */
+	uint64_t cached_ranges;                   /**< in magazines and depots */
+	uint64_t cached_bytes;                    /**< of these */
+	uint64_t deferred_ranges;                 /**< unmapped lazily, devices may still reach them */
+	uint64_t deferred_bytes;                  /**< of these */
+	uint64_t deferred_oldest_us;              /**< the first of these was unmapped at most so long ago */
+	uint64_t reserved_bytes;                  /**< kept out of circulation */
+	uint64_t quarantined_bytes;               /**< whose translation could not be removed yet */
+	uint64_t free_bytes;                      /**< in the tree, together */
+	uint64_t largest_gap_bytes;               /**< in the tree, in one piece */
+	uint64_t tree_nodes;                      /**< in use */
+	uint64_t tree_bytes;                      /**< their memory */
 	uint64_t cache_hits;                      /**< allocations served by this lcore's magazines */
 	uint64_t depot_hits;                      /**< allocations that fetched a magazine from the depot */
-	uint64_t tree_allocs, tree_frees;         /**< ranges taken from the tree, given back to it */
-	uint64_t fail_nospace, fail_again;        /**< calls that returned -ENOSPC, -EAGAIN */
-	uint64_t backend_maps, backend_unmaps;    /**< calls that did so: one may unmap many ranges, with one invalidation */
+	uint64_t tree_allocs;                     /**< ranges taken from the tree */
+	uint64_t tree_frees;                      /**< ranges given back to it */
+	uint64_t fail_nospace;                    /**< calls that returned -ENOSPC */
+	uint64_t fail_again;                      /**< calls that returned -EAGAIN */
+	uint64_t backend_maps;                    /**< calls that mapped */
+	uint64_t backend_unmaps;                  /**< calls that unmapped: one may unmap many ranges, with one invalidation */
 	uint64_t backend_errors;                  /**< calls that failed */
 	uint64_t flushes;                         /**< batches of deferred ranges that were unmapped */
 	uint64_t reclaims;                        /**< times exhaustion emptied the caches */
@@ -159,8 +185,8 @@ struct iovad_domain_stats {
 	uint64_t unmapped_ranges;                 /**< ranges unmapped, by however many calls */
 	uint64_t deferred_peak_bytes;             /**< the most there were at once */
 	uint64_t deferred_peak_us;                /**< the longest that one waited, at most */
-	uint64_t deferred_p50_us, deferred_p99_us; /**< of all so far, half and 99 % waited at most this long:
-	                                               powers of two, as upper bounds */
+	uint64_t deferred_p50_us;                 /**< half of all so far waited at most so long: a power of two */
+	uint64_t deferred_p99_us;                 /**< 99 % of them: a power of two */
 	uint64_t helps;                           /**< times a caller had to unmap what was to be deferred */
 	uint64_t bad_unmaps;                      /**< lazy unmaps of what was not mapped so, found later */
 	uint64_t quarantined_ranges;              /**< whose translation could not be removed yet */
@@ -175,6 +201,7 @@ struct iovad_domain_stats {
 /**
  * Fill conf with the defaults: a 48-bit domain with 4 KiB granules, cached,
  * without a backend and without a name.
+ * @param conf to be filled.
  * @return 0; -EINVAL where conf is NULL.
  */
 IOVAD_API int iovad_domain_conf_init(struct iovad_domain_conf *conf);
@@ -182,6 +209,7 @@ IOVAD_API int iovad_domain_conf_init(struct iovad_domain_conf *conf);
 /**
  * Create a domain; its state lies in one memzone of conf->socket_id.
  * Primary process only, after rte_eal_init(). May sleep (memory is reserved).
+ * @param conf read, and no more needed afterwards.
  * @return the domain, or NULL with rte_errno:
  *   EINVAL a field of conf is out of range (the log names it);
  *   ENAMETOOLONG the name exceeds IOVAD_NAME_MAX; EEXIST it is taken;
@@ -198,6 +226,7 @@ IOVAD_API struct iovad_domain *iovad_domain_create(const struct iovad_domain_con
  * Destroy a domain on which no call is in progress. In a secondary process:
  * give back what this process's caches hold and detach; the domain lives on.
  * May sleep.
+ * @param d domain; of no use after a return of 0.
  * @return 0; -EINVAL d is NULL; -EBUSY ranges are live (the log names the first
  *   ones and their number), another process is attached or there are devices of iovad_device.h. After -EBUSY the
  *   domain works as before.
@@ -206,6 +235,7 @@ IOVAD_API int iovad_domain_destroy(struct iovad_domain *d);
 
 /**
  * Find a domain by name; the first call in a secondary process attaches to it.
+ * @param name NUL-terminated.
  * @return the domain, or NULL with rte_errno: EINVAL name is NULL, or IOVAD_DEBUG is not
  *   understood; ENOENT no
  *   such domain; EPROTO it was made by an incompatible version of this library;
@@ -221,8 +251,10 @@ IOVAD_API struct iovad_domain *iovad_domain_lookup(const char *name);
  * takes back what caches hold, and may wait some milliseconds for a thread that
  * lost its CPU inside its cache; then it unmaps what is deferred, or waits for who
  * does, which may block.
+ * @param d domain.
  * @param len bytes, a multiple of the granule.
  * @param limit highest address, inclusive, that the range may touch.
+ * @param iova where the range begins.
  * @return 0; -EINVAL d or iova is NULL, len is 0, not a multiple of the granule or
  *   longer than the domain, or limit lies below the first address;
  *   -ENOSPC nothing of that length is free under limit, caches included;
@@ -236,6 +268,8 @@ IOVAD_HOT_API int iovad_alloc(struct iovad_domain *d, uint64_t len, uint64_t lim
  * gives the range back (counted in bad_frees, reported at destroy), or at once
  * with IOVAD_DOMAIN_F_DEBUG.
  * Takes no lock while a magazine has room, else the depot's or the domain's.
+ * @param d domain.
+ * @param iova, len what iovad_alloc() gave, and was given, in bytes.
  * @return 0; -EINVAL d is NULL, or iova or len cannot have come from
  *   iovad_alloc() (alignment, outside the domain); -ENOENT not live with that
  *   length (where the request goes to the tree: see above, and above 64
@@ -246,6 +280,9 @@ IOVAD_HOT_API int iovad_free(struct iovad_domain *d, rte_iova_t iova, uint64_t l
 /**
  * Take n ranges of len bytes: as n times iovad_alloc(), in one call.
  * All or nothing; after a failure iovas holds nothing of use. n may be 0.
+ * @param d, len, limit as iovad_alloc(), for each of them.
+ * @param iovas room for n addresses.
+ * @param n how many.
  * @return as iovad_alloc().
  */
 IOVAD_HOT_API int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_t limit,
@@ -253,6 +290,10 @@ IOVAD_HOT_API int iovad_alloc_bulk(struct iovad_domain *d, uint64_t len, uint64_
 
 /**
  * Give back n ranges of len bytes: as n times iovad_free(), in one call.
+ * @param d domain.
+ * @param iovas n addresses, in any order.
+ * @param len bytes of each, as they were allocated.
+ * @param n how many; may be 0.
  * @return 0; -EINVAL as iovad_free(), checked for all before any is freed;
  *   -ENOENT where iovad_free() would look it up: some were not live, all others
  *   are freed.
@@ -262,9 +303,11 @@ IOVAD_HOT_API int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iova
 
 /**
  * Take exactly len bytes at the highest address that fits. Takes the lock.
+ * @param d domain.
  * @param len bytes, a multiple of the granule.
  * @param align bytes, a power of two, at least the granule.
  * @param limit highest address, inclusive, that the range may touch.
+ * @param iova where the range begins.
  * @return 0; -EINVAL as iovad_alloc(), or align is not such a power of two;
  *   -ENOSPC; -EAGAIN.
  */
@@ -273,6 +316,8 @@ IOVAD_API int iovad_alloc_range(struct iovad_domain *d, uint64_t len, uint64_t a
 
 /**
  * Give back exactly what iovad_alloc_range() gave. Needs no memory. Takes the lock.
+ * @param d domain.
+ * @param iova, len what iovad_alloc_range() gave, and was given, in bytes.
  * @return 0; -EINVAL d is NULL, iova or len is not a multiple of the granule, or
  *   the range leaves the domain; -ENOENT exactly that range is not live, or came
  *   from iovad_alloc() and belongs to the caches; -EBUSY it is mapped.
@@ -282,6 +327,9 @@ IOVAD_API int iovad_free_range(struct iovad_domain *d, rte_iova_t iova, uint64_t
 /**
  * Keep [iova, iova + len) out of circulation. Merges with what is reserved.
  * Empties the caches first where they hold part of it. Takes the lock.
+ * @param d domain.
+ * @param iova first address, a multiple of the granule.
+ * @param len bytes, a multiple of the granule.
  * @return 0; -EINVAL as iovad_free_range(); -EEXIST part of it is live;
  *   -EAGAIN the tree has no node for it now.
  */
@@ -290,6 +338,8 @@ IOVAD_API int iovad_reserve(struct iovad_domain *d, rte_iova_t iova, uint64_t le
 /**
  * Return [iova, iova + len), all of it reserved, to circulation. It may be a part
  * of what was reserved. Takes the lock.
+ * @param d domain.
+ * @param iova, len as iovad_reserve().
  * @return 0; -EINVAL as iovad_free_range(); -ENOENT part of it is not reserved;
  *   -EAGAIN a part in the middle needs a node and there is none now.
  */
@@ -298,6 +348,9 @@ IOVAD_API int iovad_unreserve(struct iovad_domain *d, rte_iova_t iova, uint64_t 
 /**
  * Find the live or reserved range that holds the address iova. Takes the lock.
  * A range in a cache counts as live.
+ * @param d domain.
+ * @param iova any address.
+ * @param out the range.
  * @return 0; -EINVAL an argument is NULL; -ENOENT the address is free or not in
  *   the domain.
  */
@@ -307,13 +360,16 @@ IOVAD_API int iovad_find(struct iovad_domain *d, rte_iova_t iova, struct iovad_r
  * Recompute every invariant of the domain and compare. Holds the lock for all of
  * it and keeps other lcores out of their caches meanwhile (they are served by
  * the tree): for tests and diagnosis. Bounce pools: iovad_bounce_verify().
+ * @param d domain.
  * @param why where to write what does not hold; may be NULL.
- * @return 0 all hold; -EINVAL d is NULL; -EIO something does not.
+ * @return 0 all hold; -EINVAL d is NULL; -EIO something does not; -ENOMEM no memory to compare with.
  */
 IOVAD_API int iovad_verify(struct iovad_domain *d, FILE *why);
 
 /**
  * Read the counters. Takes the lock.
+ * @param d domain.
+ * @param out where they go.
  * @return 0; -EINVAL an argument is NULL.
  */
 IOVAD_API int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain_stats *out);
@@ -321,6 +377,8 @@ IOVAD_API int iovad_domain_stats_get(struct iovad_domain *d, struct iovad_domain
 /**
  * Write for people: the window, the counters, and every range with what it is
  * mapped to. Takes the lock for each range; ranges may come and go meanwhile.
+ * @param d domain.
+ * @param out where to write.
  * @return 0; -EINVAL an argument is NULL.
  */
 IOVAD_API int iovad_dump(struct iovad_domain *d, FILE *out);
@@ -371,6 +429,8 @@ IOVAD_INLINE int iovad_free_bulk(struct iovad_domain *d, const rte_iova_t *iovas
 		return 0;
 	return iovad_free_bulk_other(d, iovas, len, n);
 }
+
+/** @} */
 
 #ifdef __cplusplus
 }

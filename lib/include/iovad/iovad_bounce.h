@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026, the iovad authors
+ */
+
+/**
+ * @file
+ * See @ref iovad_bounce.
  *
+ * @defgroup iovad_bounce Bounce pools
  * iovad: bounce pools. Mapped huge-page memory that data is copied through, where the caller's
  * memory cannot be given to the device: heap or page cache, devices with fewer address bits than
  * the memory needs, devices that are not trusted, guests whose memory is confidential, and
  * packets so small that a copy is cheaper than a mapping.
- *
- *   iovad_bounce_map       copies in, and says where the device finds the copy
- *   iovad_bounce_sync_*    copies a part again, while it is mapped
- *   iovad_bounce_unmap     copies out what the device wrote, and gives the slot back
+ * - iovad_bounce_map(): copies in, and says where the device finds the copy.
+ * - iovad_bounce_sync_for_cpu(), iovad_bounce_sync_for_device(): copy a part again, while it is mapped.
+ * - iovad_bounce_unmap(): copies out what the device wrote, and gives the slot back.
  *
  * A pool owns a window of max_bytes addresses of its domain, aligned to 2 MiB. Memory comes into
  * it, and is mapped, 2 MiB at a time. Slots up to 128 KiB are powers of two from 2 KiB on, longer
@@ -28,6 +33,8 @@
  *
  * Mapping, syncing and unmapping: any thread of the process that made the pool; two calls for one
  * mapping must not run at once. Creating and destroying may block.
+ *
+ * @{
  */
 #ifndef IOVAD_BOUNCE_H
 #define IOVAD_BOUNCE_H
@@ -40,6 +47,7 @@
 extern "C" {
 #endif
 
+/** Memory that is mapped, to copy through. */
 struct iovad_bounce_pool;
 
 /** Longest name of a pool, without the NUL. */
@@ -60,34 +68,52 @@ struct iovad_bounce_pool;
 #define IOVAD_BOUNCE_F_SKIP_COPY (1u << 0)
 
 /**
+ * Memory is about to be mapped: e.g. to be shared with the host of a confidential guest.
+ *
  * Called on the control lcore, or by who creates or destroys the pool, never on the data path:
- * may block. prepare: memory is about to be mapped, e.g. to be shared with the host of a
- * confidential guest; 0 or a negative errno, which refuses it. release: it is unmapped. They may map, unmap
- * and sync, and must call nothing else of iovad. Lazy unmapping waits for one of them at most. opaque must stay until
- * release was called for all that was prepared: where memory could not be unmapped (-EIO of
- * iovad_bounce_pool_destroy(), and a creation that failed) that is later, by a pass or by who destroys the domain.
- * @param len a multiple of 2 MiB.
+ * may block. It may map, unmap and sync, and must call nothing else of iovad. Lazy unmapping waits for one such
+ * call at most.
+ * @param va where the memory begins.
+ * @param len bytes, a multiple of 2 MiB.
+ * @param opaque of the pool's conf.
+ * @return 0; a negative errno refuses the memory.
  */
 typedef int (*iovad_bounce_prepare_t)(void *va, uint64_t len, void *opaque);
+
+/**
+ * What was prepared is unmapped. Called as iovad_bounce_prepare_t is, and bound as it is.
+ *
+ * opaque must stay until this was called for all that was prepared: where memory could not be unmapped (-EIO of
+ * iovad_bounce_pool_destroy(), and a creation that failed) that is later, by a pass or by who destroys the domain.
+ * @param va where the memory begins.
+ * @param len bytes, a multiple of 2 MiB.
+ * @param opaque of the pool's conf.
+ */
 typedef void (*iovad_bounce_release_t)(void *va, uint64_t len, void *opaque);
 
+/** How to create a pool; fill it with iovad_bounce_conf_init() first. */
 struct iovad_bounce_conf {
 	size_t size;             /**< sizeof this struct */
 	const char *name;        /**< letters, digits, '_', '-'; unique in the process */
-	struct iovad_domain *domain;
-	int socket_id;           /**< of the memory; SOCKET_ID_ANY */
+	struct iovad_domain *domain; /**< where its addresses come from; with a backend */
+	int socket_id;           /**< NUMA node of the memory, or SOCKET_ID_ANY (-1) */
 	uint64_t limit;          /**< highest address, inclusive, that slots may have */
 	uint64_t initial_bytes;  /**< at creation, and the least later; rounded up to 2 MiB; 0 = 2 MiB */
 	uint64_t max_bytes;      /**< rounded up to 2 MiB; 0 = 64 MiB, or initial_bytes if that is more */
 	uint32_t flags;          /**< IOVAD_BOUNCE_F_TRANSIENT */
-	iovad_bounce_prepare_t prepare;  /**< or NULL */
-	iovad_bounce_release_t release;  /**< or NULL */
+	iovad_bounce_prepare_t prepare;  /**< called before memory is mapped, or NULL */
+	iovad_bounce_release_t release;  /**< called after it is unmapped, or NULL */
 	void *opaque;            /**< for these two */
 };
 
-/** Defaults: no limit, SOCKET_ID_ANY, sizes as above. @return 0; -EINVAL conf is NULL. */
+/**
+ * Fill conf with the defaults: no limit, SOCKET_ID_ANY, sizes as above, and no name.
+ * @param conf to be filled.
+ * @return 0; -EINVAL conf is NULL.
+ */
 IOVAD_API int iovad_bounce_conf_init(struct iovad_bounce_conf *conf);
 
+/** Counters since creation. */
 struct iovad_bounce_stats {
 	uint64_t size_bytes;       /**< memory in the window, transient too */
 	uint64_t used_bytes;       /**< of slots that are mapped */
@@ -95,11 +121,15 @@ struct iovad_bounce_stats {
 	uint64_t transient_bytes;  /**< of size_bytes, on a miss */
 	uint64_t maps;             /**< that succeeded */
 	uint64_t misses;           /**< maps that found no slot at first */
-	uint64_t copied_in_bytes, copied_out_bytes;
-	uint64_t grows, shrinks;   /**< times that memory came, and went */
+	uint64_t copied_in_bytes;  /**< for devices to read */
+	uint64_t copied_out_bytes; /**< that devices wrote */
+	uint64_t grows;            /**< times that memory came */
+	uint64_t shrinks;          /**< times that it went */
 };
 
 /**
+ * Create a pool, and map its initial_bytes. May block.
+ * @param conf read, and no more needed afterwards.
  * @return the pool, or NULL with rte_errno: EINVAL conf is NULL, of another size, or holds what it
  *   must not (the log says what); EEXIST a pool of this name exists, or a device joined that cannot
  *   address what is in use; ENOTSUP the domain has no backend, or belongs to another process; ENOSPC no
@@ -110,8 +140,9 @@ struct iovad_bounce_stats {
 IOVAD_API struct iovad_bounce_pool *iovad_bounce_pool_create(const struct iovad_bounce_conf *conf);
 
 /**
- * No thread may be in a call with the pool, or make one after this. Where a device does not answer it waits for
+ * Destroy a pool; may block. No thread may be in a call with the pool, or make one after this. Where a device does not answer it waits for
  * one try to unmap; the rest is left to the control lcore.
+ * @param p pool; of no use after a return of 0 or -EIO.
  * @return 0; -EINVAL p is NULL; -EBUSY something is still mapped, a port uses the pool, or a thread was
  *   in a call (the log says which): it works as before, try again; -EIO its memory could not be unmapped: the
  *   pool is gone, that memory stays reserved until it can be.
@@ -122,6 +153,8 @@ IOVAD_API int iovad_bounce_pool_destroy(struct iovad_bounce_pool *p);
  * Get a slot for [va, va + len) and, unless told otherwise, copy it there. Also for
  * IOVAD_FROM_DEVICE: where the device writes less than all, the rest is as it was.
  * The memory must stay until it is unmapped.
+ * @param p pool.
+ * @param va where the memory begins; not NULL.
  * @param len bytes, at least 1; what fits into the pool.
  * @param min_align_mask 0, or a power of two less one, below 2 MiB: these low bits of the address
  *   are those of va.
@@ -138,7 +171,9 @@ IOVAD_API int iovad_bounce_map(struct iovad_bounce_pool *p, void *va, uint64_t l
 /**
  * The device is done: copy out what it may have written (all of it, unless dir is IOVAD_TO_DEVICE
  * or flags has IOVAD_BOUNCE_F_SKIP_COPY), and free the slot.
+ * @param p pool.
  * @param iova, len, dir what iovad_bounce_map() gave, and was given; without IOVAD_BOUNCE_OVERWRITE.
+ * @param flags 0 or IOVAD_BOUNCE_F_SKIP_COPY.
  * @return 0, or nothing happened: -EINVAL p is NULL, len is 0, or dir or flags is unknown; -ENXIO
  *   iova is not of this pool; -ENOENT nothing is mapped there; -EALREADY no longer: it was
  *   unmapped; -EFAULT iova lies in a mapping, or in its padding, and is not its first byte;
@@ -150,7 +185,11 @@ IOVAD_API int iovad_bounce_unmap(struct iovad_bounce_pool *p, rte_iova_t iova, u
 /**
  * Copy out [off, off + len) of a mapping, for the CPU to read what the device has written; nothing
  * where dir is IOVAD_TO_DEVICE.
+ * @param p pool.
  * @param iova what iovad_bounce_map() gave.
+ * @param off bytes from the beginning of the mapping.
+ * @param len bytes, at least 1.
+ * @param dir what iovad_bounce_map() was given, without IOVAD_BOUNCE_OVERWRITE.
  * @return as iovad_bounce_unmap(); -ERANGE it goes beyond the mapping's end.
  */
 IOVAD_API int iovad_bounce_sync_for_cpu(struct iovad_bounce_pool *p, rte_iova_t iova, uint64_t off, uint64_t len,
@@ -159,6 +198,7 @@ IOVAD_API int iovad_bounce_sync_for_cpu(struct iovad_bounce_pool *p, rte_iova_t 
 /**
  * Copy in [off, off + len) of a mapping, for the device to read what the CPU has written; nothing
  * where dir is IOVAD_FROM_DEVICE.
+ * @param p, iova, off, len, dir as iovad_bounce_sync_for_cpu().
  * @return as iovad_bounce_sync_for_cpu().
  */
 IOVAD_API int iovad_bounce_sync_for_device(struct iovad_bounce_pool *p, rte_iova_t iova, uint64_t off,
@@ -168,13 +208,21 @@ IOVAD_API int iovad_bounce_sync_for_device(struct iovad_bounce_pool *p, rte_iova
  * Recompute all that is known of the pool and its slots, padding too, and compare: for tests and
  * diagnosis. Nobody may map, sync or unmap, and no device write to the pool, meanwhile. iovad_verify() does not look
  * into pools, since it may run beside all that. Passes of the control lcore wait for it: lazy unmapping, too.
+ * @param p pool.
  * @param why where to write what does not hold; may be NULL.
- * @return 0 all holds; -EINVAL p is NULL; -EIO something does not; -ENOMEM.
+ * @return 0 all holds; -EINVAL p is NULL; -EIO something does not; -ENOMEM no memory to compare with.
  */
 IOVAD_API int iovad_bounce_verify(struct iovad_bounce_pool *p, FILE *why);
 
-/** Sums over all lcores, not of one moment. @return 0; -EINVAL a pointer is NULL. */
+/**
+ * Read the counters: sums over all lcores, not of one moment. Takes a lock.
+ * @param p pool.
+ * @param out where they go.
+ * @return 0; -EINVAL a pointer is NULL.
+ */
 IOVAD_API int iovad_bounce_stats_get(struct iovad_bounce_pool *p, struct iovad_bounce_stats *out);
+
+/** @} */
 
 #ifdef __cplusplus
 }

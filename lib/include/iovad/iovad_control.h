@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026, the iovad authors
+ */
+
+/**
+ * @file
+ * See @ref iovad_control.
  *
+ * @defgroup iovad_control The control lcore
  * iovad: the control lcore. What may block, or takes long, happens here and never on
  * an lcore of the data path:
- *
- *   unmapping what was unmapped lazily, in runs, and giving its addresses back
- *   trying again what could not be unmapped
- *   giving the tree more nodes before it runs out of them
- *   trimming the depot to what lcores exchange, and sizing magazines
- *   growing and shrinking bounce pools (iovad_bounce.h), with what their hooks do, and keeping memory ready for them
+ * - unmapping what was unmapped lazily, in runs, and giving its addresses back;
+ * - trying again what could not be unmapped;
+ * - giving the tree more nodes before it runs out of them;
+ * - trimming the depot to what lcores exchange, and sizing magazines;
+ * - growing and shrinking bounce pools (iovad_bounce.h), with what their hooks do, and keeping memory ready for them.
  *
  * One of three ways to run it, as the application likes: a thread of iovad's own, a
  * DPDK service on a service lcore, or a call in a loop of the application's. Started
@@ -25,6 +30,8 @@
  * A thread that still runs when the program ends is stopped by the library. rte_eal_cleanup()
  * takes the memory of domains away and cannot be noticed in time: stop the thread, and end
  * other loops that make passes, before it.
+ *
+ * @{
  */
 #ifndef IOVAD_CONTROL_H
 #define IOVAD_CONTROL_H
@@ -49,6 +56,7 @@ IOVAD_API int iovad_control_poll(void);
  * Register the DPDK service "iovad_control" and make it ready to run. The application
  * maps it to a service lcore (rte_service_map_lcore_set()) that it started. Called
  * again it gives the same id. Primary process only.
+ * @param service_id its id, for rte_service_*().
  * @return 0; -EINVAL service_id is NULL; -ENOTSUP in a secondary process; what
  *   rte_service_component_register() says.
  */
@@ -71,10 +79,13 @@ IOVAD_API int iovad_control_thread_stop(void);
 /**
  * Return when nothing that was freed or unmapped before the call is still deferred. Any
  * thread, whether a control lcore runs or not; may block.
+ * @param d domain.
  * @return 0; -EINVAL d is NULL; -ENOTSUP the domain belongs to another process;
  *   -EIO some range could not be unmapped: it is in quarantine.
  */
 IOVAD_API int iovad_flush(struct iovad_domain *d);
+
+/** @} */
 
 #ifdef __cplusplus
 }

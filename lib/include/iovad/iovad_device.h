@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026, the iovad authors
+ */
+
+/**
+ * @file
+ * See @ref iovad_device.
  *
+ * @defgroup iovad_device Being a device
  * iovad: being a device.
  *
  * For programs that stand for a device, a virtual NIC, say: what they do to memory goes
  * through the software IOMMU of a domain (IOVAD_BACKEND_SOFT), which lets them reach what is
  * mapped, the way it is mapped, and nothing else.
  *
+ * @code
  *   iovad_device_begin(dev);
  *   void *memory = iovad_device_reach(dev, iova, len, IOVAD_TO_DEVICE, &why);
  *   if (memory)
  *           memcpy(packet, memory, len);
  *   iovad_device_end(dev);
+ * @endcode
  *
  * What is unmapped meanwhile stays reachable until iovad_device_end(): a strict unmap waits for it.
+ *
+ * @{
  */
 #ifndef IOVAD_DEVICE_H
 #define IOVAD_DEVICE_H
@@ -24,11 +34,12 @@
 extern "C" {
 #endif
 
+/** One queue of a device. */
 struct iovad_device;
 
 /** Why an access does not go through. */
 enum iovad_fault {
-	IOVAD_FAULT_NONE,
+	IOVAD_FAULT_NONE,       /**< it goes through */
 	IOVAD_FAULT_NOT_MAPPED, /**< nothing is mapped at the first byte */
 	IOVAD_FAULT_NO_READ,    /**< it is mapped, but not for devices to read */
 	IOVAD_FAULT_NO_WRITE,   /**< nor to write */
@@ -40,23 +51,35 @@ enum iovad_fault {
 /**
  * One queue of a device, or whatever else does one thing at a time. Used by one thread at a time. As long as it exists
  * the domain cannot be destroyed. Takes a lock, and waits for an unmap that is under way.
+ * @param d domain.
  * @return the device, or NULL with rte_errno: EINVAL d is NULL; ENOTSUP the domain's backend is
  *   not IOVAD_BACKEND_SOFT, or it belongs to another process; ENOMEM.
  */
 IOVAD_API struct iovad_device *iovad_device_create(struct iovad_domain *d);
 
-/** Not between iovad_device_begin() and iovad_device_end(). NULL: nothing is done. */
+/**
+ * Destroy a device. Not between iovad_device_begin() and iovad_device_end(). Takes a lock.
+ * @param device NULL: nothing is done.
+ */
 IOVAD_API void iovad_device_destroy(struct iovad_device *device);
 
 /**
  * What is reached from here on may be used until iovad_device_end(), whoever unmaps it meanwhile. Not
  * for long, since who unmaps waits; and who is inside must not unmap. Does not nest. Takes no lock.
+ * @param device not NULL.
  */
 IOVAD_API void iovad_device_begin(struct iovad_device *device);
+
+/**
+ * What was reached since iovad_device_begin() is used no more. Takes no lock.
+ * @param device not NULL.
+ */
 IOVAD_API void iovad_device_end(struct iovad_device *device);
 
 /**
  * The memory that an access is about. Between iovad_device_begin() and iovad_device_end(). Takes no lock unless it fails.
+ * @param device not NULL.
+ * @param iova the first byte, as a device says it.
  * @param len bytes; 0 is looked at as 1.
  * @param dir IOVAD_TO_DEVICE: the device reads; IOVAD_FROM_DEVICE: it writes; or both.
  * @param why the reason, or IOVAD_FAULT_NONE; may be NULL.
@@ -64,6 +87,8 @@ IOVAD_API void iovad_device_end(struct iovad_device *device);
  */
 IOVAD_API void *iovad_device_reach(struct iovad_device *device, rte_iova_t iova, uint64_t len, uint32_t dir,
 				   enum iovad_fault *why);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026, the iovad authors
+ */
+
+/**
+ * @file
+ * See @ref iovad_dma.
  *
+ * @defgroup iovad_dma Mapping memory
  * iovad: memory that devices reach.
  *
  * For domains with a backend: IOVAD_BACKEND_VFIO maps through an IOMMU,
  * IOVAD_BACKEND_SOFT into a page table of its own, for machines without one.
- *
- *   iovad_map, iovad_unmap      one buffer for as long as a device uses it
- *   iovad_region_add, _remove   memory that stays mapped
- *   iovad_va2iova, _iova2va     between the two kinds of address, without a lock
+ * - iovad_map(), iovad_unmap(): one buffer for as long as a device uses it.
+ * - iovad_region_add(), iovad_region_remove(): memory that stays mapped.
+ * - iovad_va2iova(), iovad_iova2va(): between the two kinds of address, without a lock.
  *
  * Any address and length may be given. Whole granules are mapped, the offset
  * in the granule is kept. A device that may reach a buffer may thus reach what
@@ -28,6 +33,8 @@
  *
  * Not to be called from callbacks of EAL's memory events or of its walks over
  * memory segments.
+ *
+ * @{
  */
 #ifndef IOVAD_DMA_H
 #define IOVAD_DMA_H
@@ -39,9 +46,9 @@ extern "C" {
 #endif
 
 /* What the device does, as a mask. */
-#define IOVAD_TO_DEVICE 1u      /**< reads the memory */
-#define IOVAD_FROM_DEVICE 2u    /**< writes it */
-#define IOVAD_BIDIRECTIONAL 3u
+#define IOVAD_TO_DEVICE 1u      /**< the device reads the memory */
+#define IOVAD_FROM_DEVICE 2u    /**< it writes it */
+#define IOVAD_BIDIRECTIONAL 3u  /**< it does both */
 
 /**
  * Let devices reach [va, va + len), and say at which address.
@@ -49,6 +56,8 @@ extern "C" {
  * The memory must stay until it is unmapped. From 2 MiB on its address is
  * congruent to va modulo 2 MiB where space allows, so that the IOMMU can use
  * large pages.
+ * @param d domain.
+ * @param va where the memory begins; not NULL.
  * @param len bytes, at least 1.
  * @param limit highest address, inclusive, that may be used: the device's DMA mask.
  * @param dir IOVAD_TO_DEVICE, IOVAD_FROM_DEVICE or both.
@@ -71,12 +80,16 @@ IOVAD_API int iovad_map(struct iovad_domain *d, void *va, uint64_t len, uint64_t
 /**
  * The device is done with what iovad_map() gave: iovad_unmap_strict() or
  * iovad_unmap_lazy(), as conf.unmap_policy says.
+ * @param d domain.
+ * @param iova, len what iovad_map() gave, and was given.
+ * @return as that one.
  */
 IOVAD_HOT_API int iovad_unmap(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
 
 /**
  * Unmap now: no device reaches the memory when this returns, unless others share
  * it, and the address may be handed out again. May block: a system call with VFIO.
+ * @param d domain.
  * @param iova, len what iovad_map() gave, and was given.
  * @return 0; -EINVAL d is NULL, len is 0 or too large; -ENOENT that is not mapped;
  *   -ENOTSUP as iovad_map(); -EIO the backend failed to unmap: devices may still
@@ -102,6 +115,7 @@ IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64
  * A full queue makes the caller unmap a batch of its own entries, and where no control
  * lcore has run of late it unmaps all of them: this then works as iovad_unmap_strict()
  * does (counted as `helps`).
+ * @param d, iova, len as iovad_unmap_strict().
  * @return 0; -EINVAL, -ENOTSUP as iovad_unmap_strict(). What is not mapped with that
  *   length is found later: logged, and counted as `bad_unmaps`. Unmapping twice may end
  *   the mapping of whoever got the address next, if its length is the same. With
@@ -114,6 +128,9 @@ IOVAD_API int iovad_unmap_lazy(struct iovad_domain *d, rte_iova_t iova, uint64_t
 /**
  * Let devices reach [va, va + len) until iovad_region_remove(). Large memory is
  * faulted in first, by several threads, where the backend pins it. Takes a mutex.
+ * @param d domain.
+ * @param va where the memory begins; not NULL.
+ * @param len bytes, at least 1.
  * @param limit, dir, iova as iovad_map().
  * @return as iovad_map(); -EEXIST also where the memory overlaps another region;
  *   -EFAULT there is no such memory, or it cannot be written and dir says it is.
@@ -123,6 +140,7 @@ IOVAD_API int iovad_region_add(struct iovad_domain *d, void *va, uint64_t len, u
 
 /**
  * End what iovad_region_add() began. Takes a mutex.
+ * @param d domain.
  * @param va, len as given there.
  * @return 0; -EINVAL d or va is NULL; -ENOENT there is no such region; -EBUSY
  *   buffers in it are mapped with iovad_map(); -ENOTSUP, -EIO as iovad_unmap().
@@ -133,6 +151,8 @@ IOVAD_API int iovad_region_remove(struct iovad_domain *d, void *va, uint64_t len
  * Where devices find [va, va + len), if all of it lies in one mapping. Takes no
  * lock. Where mappings overlap, one of them is chosen; where two that lie
  * staggered overlap both ends of the memory, it may not be found.
+ * @param d domain.
+ * @param va, len the memory; len in bytes.
  * @return the address, or RTE_BAD_IOVA: not mapped, len is 0, d is NULL, or the
  *   domain has no backend.
  */
@@ -141,6 +161,8 @@ IOVAD_API rte_iova_t iovad_va2iova(struct iovad_domain *d, const void *va, uint6
 /**
  * The memory that devices reach through [iova, iova + len), if all of it lies in
  * one mapping. Takes no lock.
+ * @param d domain.
+ * @param iova, len the addresses; len in bytes.
  * @return its address, or NULL as iovad_va2iova().
  */
 IOVAD_API void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
@@ -153,6 +175,7 @@ IOVAD_API void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t 
  * was told of, and keeps off that: to be called after rte_extmem_register(), before
  * rte_dev_dma_map(), and after rte_extmem_unregister(), which give no notice. Memory
  * of heaps (rte_malloc_heap_memory_add()) is noticed when it comes and goes.
+ * @param d domain.
  * @return 0; -EINVAL d is NULL; -EEXIST the device cannot address what is in use, or
  *   such memory is to be where addresses are in use (the log says which; the rest is
  *   taken out of circulation); -EAGAIN no memory for bookkeeping; -ENOTSUP, -EIO as iovad_map().
@@ -168,6 +191,8 @@ IOVAD_INLINE int iovad_unmap(struct iovad_domain *d, rte_iova_t iova, uint64_t l
 		return 0;
 	return iovad_unmap_other(d, iova, len);
 }
+
+/** @} */
 
 #ifdef __cplusplus
 }

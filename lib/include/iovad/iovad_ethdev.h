@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026, the iovad authors
+ */
+
+/**
+ * @file
+ * See @ref iovad_ethdev.
  *
+ * @defgroup iovad_ethdev Packet pools, heaps and ports
  * iovad: packet memory and heaps that lie in a domain, and packets through bounce pools.
  *
  * DPDK gives a buffer's address to devices as the virtual or the physical one.
  * What is made here has an address of the domain's instead, under a limit.
  *
  * Primary process only; these functions may sleep.
+ *
+ * @{
  */
 #ifndef IOVAD_ETHDEV_H
 #define IOVAD_ETHDEV_H
@@ -28,6 +36,8 @@ struct rte_mempool;
  * domain: their buf_iova is where devices that use the domain find them.
  * rte_mempool_free() unmaps it; memory that cannot be unmapped then, since it is mapped with
  * iovad_map() too or the backend fails, stays reserved (the log says so).
+ * @param name, n, cache_size, priv_size, data_room_size, socket_id as rte_pktmbuf_pool_create().
+ * @param d domain.
  * @param limit highest address, inclusive, that the mbufs may have.
  * @return the pool, or NULL with rte_errno: as rte_pktmbuf_pool_create(), and
  *   EINVAL d is NULL; ENOTSUP this DPDK's mbufs hold no IOVA, or the domain has
@@ -44,6 +54,7 @@ IOVAD_API struct rte_mempool *iovad_pktmbuf_pool_create(const char *name, unsign
  * heap's socket id, rte_malloc_heap_get_socket(), has addresses of the domain.
  * Its pages cannot be used by secondary processes. In EAL's VFIO container each of them is
  * a mapping of its own: of small pages few heaps fit into VFIO's limit of 65535.
+ * @param d domain.
  * @param name of the heap, at most IOVAD_HEAP_NAME_MAX characters.
  * @param len bytes, a multiple of page_size.
  * @param page_size bytes: 2 MiB or 1 GiB huge pages, which must be there, or 4 KiB;
@@ -59,14 +70,16 @@ IOVAD_API int iovad_heap_create(struct iovad_domain *d, const char *name, uint64
 
 /**
  * Destroy a heap of iovad_heap_create().
+ * @param d, name as iovad_heap_create().
  * @return 0; -EINVAL an argument is NULL; -ENOENT the domain has no such heap;
  *   -EBUSY something is still allocated on it, or mapped with iovad_map(), and it works as
  *   before; -EIO as iovad_unmap(): the heap is gone, its pages stay.
  */
 IOVAD_API int iovad_heap_destroy(struct iovad_domain *d, const char *name);
 
-/*
- * Packets through a bounce pool (iovad_bounce.h), for applications that know nothing of it.
+/**
+ * @name Packets through a bounce pool
+ * For applications that know nothing of it (iovad_bounce.h).
  *
  * Sending: on ports with bounce enabled, packets of which the device cannot read all segments are
  * replaced, in the array given to rte_eth_tx_burst(), by mbufs whose data is a copy in the pool.
@@ -87,19 +100,21 @@ IOVAD_API int iovad_heap_destroy(struct iovad_domain *d, const char *name);
  * memory that the device can still write. All that the driver said of the packet is kept. Where the
  * target is empty, or the driver says that more was received than there is room for, the packet is
  * dropped and counted. Packets of other pools pass untouched.
+ * @{
  */
 
+/** What iovad_ethdev_bounce_stats_get() reads. */
 struct iovad_ethdev_bounce_stats {
 	uint64_t tx_passed;            /**< packets within reach */
-	uint64_t tx_copied;            /**< packets, */
-	uint64_t tx_copied_bytes;      /**< and bytes */
+	uint64_t tx_copied;            /**< packets that were copied into the pool */
+	uint64_t tx_copied_bytes;      /**< of these */
 	uint64_t tx_mapped;            /**< packets that were mapped, see iovad_ethdev_bounce_copy_max() */
-	uint64_t tx_mapped_bytes;
+	uint64_t tx_mapped_bytes;      /**< of these */
 	uint64_t tx_waits;             /**< bursts that were cut short: no slot, or no mbuf */
 	uint64_t tx_held_back;         /**< packets in these, each time */
 	uint64_t rx_passed;            /**< packets of other pools */
-	uint64_t rx_copied;
-	uint64_t rx_copied_bytes;
+	uint64_t rx_copied;            /**< packets that were copied out of the pool */
+	uint64_t rx_copied_bytes;      /**< of these */
 	uint64_t rx_dropped_nombuf;    /**< the target was empty, or its mbufs are too small */
 	uint64_t rx_dropped_length;    /**< the driver, or the device, gave a length beyond the buffer */
 };
@@ -116,6 +131,8 @@ struct iovad_ethdev_bounce_stats {
  * (iovad_ethdev_bounce_copy_max() with 0), and takes few of these slots or none: that is not known beforehand. Where the driver does not say how many descriptors there are (rte_eth_tx_queue_info_get()), or the pool is smaller now and
  * nobody runs the control lcore, the log warns.
  * Rx callbacks that the application has added come after, Tx callbacks of before do so before.
+ * @param port_id of an Ethernet device.
+ * @param p pool; stays until the port is disabled and its packets have come back.
  * @return 0; -EINVAL p is NULL, or the port has no queues yet; -ENODEV there is no such port; -EBUSY
  *   it is enabled already; -ENOTSUP the port was configured with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, with
  *   which drivers do not tell when a buffer is free, or with RTE_ETH_TX_OFFLOAD_MT_LOCKFREE, or belongs
@@ -131,6 +148,7 @@ IOVAD_API int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_p
  * flight come to their end, and their slots come back when the driver frees them: until then
  * the pool cannot be destroyed. A port that is closed is disabled by that. The mbufs that stood for its packets are freed
  * when all have been back for a second, by the control lcore, or when a port is enabled, disabled or closed.
+ * @param port_id of an Ethernet device.
  * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
  */
 IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
@@ -140,6 +158,7 @@ IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
  * mapped, iovad_map(), until the driver frees them, in which case the device reaches what shares
  * their pages too, in a lazy domain for as long as it says after that; where that fails they are copied, and
  * memory that cannot be unmapped stays where it is, for good. iovad_map() may block: see there.
+ * @param port_id of an Ethernet device.
  * @param bytes UINT32_MAX, the default: all are copied, since that is cheaper up to sizes that no packet
  *   has (`iovad-perf bounce` measures where that ends; 28 KiB with the software IOMMU). 0: none.
  * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
@@ -149,6 +168,8 @@ IOVAD_API int iovad_ethdev_bounce_copy_max(uint16_t port_id, uint32_t bytes);
 /**
  * Since the port was enabled; sums over its queues, not of one moment. After it was disabled, what they
  * came to. Telemetry has them too: /iovad/ethdev.
+ * @param port_id of an Ethernet device.
+ * @param out where they go.
  * @return 0; -EINVAL out is NULL; -ENODEV there is no such port; -ENOENT it was never enabled, or could not be the
  *   last time.
  */
@@ -159,6 +180,8 @@ IOVAD_API int iovad_ethdev_bounce_stats_get(uint16_t port_id, struct iovad_ethde
  * at a time where there are so long ones, the mbufs themselves where no device reaches them. As large
  * as those of target. For queues of ports that are enabled with any pool: others get mbufs
  * in memory that the device can write. rte_mempool_free() gives the slots back.
+ * @param name, n, cache_size as rte_pktmbuf_pool_create().
+ * @param p where the buffers lie.
  * @param target packet pool of the application's, anywhere, that stays until this one is freed.
  * @return the pool, or NULL with rte_errno: as rte_pktmbuf_pool_create(); EINVAL also where p or target
  *   is NULL or target is no packet pool, or has no room for data; ENOTSUP this DPDK's mbufs hold no IOVA;
@@ -166,6 +189,9 @@ IOVAD_API int iovad_ethdev_bounce_stats_get(uint16_t port_id, struct iovad_ethde
  */
 IOVAD_API struct rte_mempool *iovad_bounce_pktmbuf_pool_create(const char *name, unsigned int n,
 		unsigned int cache_size, struct iovad_bounce_pool *p, struct rte_mempool *target);
+
+/** @} */
+/** @} */
 
 #ifdef __cplusplus
 }
