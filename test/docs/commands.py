@@ -173,6 +173,10 @@ def run_block(block, folder, environment, seconds):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             said, problems = process.communicate()[0], [f"it did not end in {seconds} s"]
+        except SystemExit:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.communicate()
+            raise
         errors.seek(0)
         return said + errors.read(), problems
 
@@ -218,6 +222,7 @@ def check_shown(block, said):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     source, build = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     in_machine = sys.argv[3:] == ["vm"]
     tree = Tree(source)
