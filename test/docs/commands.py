@@ -129,14 +129,17 @@ class Place:
     def __init__(self, source, build, work, installed):
         self.source, self.build, self.work, self.installed = source, build, work, installed
 
-    def folder(self, document):
-        """As the top of the tree, but that nothing is written there."""
+    def folder(self, document, blocks):
+        """As the top of the tree, but that nothing is written there; with the document's files."""
         folder = self.work / re.sub(r"\W", "_", document)
         folder.mkdir()
         for entry in self.source.iterdir():
             if not entry.name.startswith((".", "build")):
                 (folder / entry.name).symlink_to(entry)
         (folder / "build").symlink_to(self.build)
+        for block in blocks:
+            if block.mark == "file":
+                (folder / block.value).write_text(block.text)
         return folder
 
     def environment(self):
@@ -197,9 +200,6 @@ def missing_here(block, build):
 
 
 def run_document(blocks, places, folder, build, environment, seconds):
-    for block in blocks:
-        if block.mark == "file":
-            (folder / block.value).write_text(block.text)
     said, skipped = "", False
     for block in blocks:
         if block.mark == "run" and block.value in places:
@@ -235,8 +235,8 @@ def main():
                 run_document(blocks, ("vm",), source, build, os.environ, 1800)
                 continue
             check_marks(tree, document, blocks, stray)
-            if any(block.mark in ("run", "file") for block in blocks):
-                run_document(blocks, ("build", "huge"), place.folder(document), build, place.environment(), SECONDS)
+            if any(block.mark == "run" for block in blocks):
+                run_document(blocks, ("build", "huge"), place.folder(document, blocks), build, place.environment(), SECONDS)
     print(f"1..{count}")
 
 
