@@ -21,6 +21,7 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
   core     core and backends where DPDK is absent (-Ddpdk=disabled)
   clang    all of it built with clang; unit tests; fuzzing, bounded
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
+  packages the Debian packages: built, installed into a minimal system, used, purged
   vm       in an emulated machine with an IOMMU (test/vm/README.md)
 
   --no-install  install no packages; stop where a tool is missing
@@ -32,7 +33,7 @@ lies in build*/; the logs of each section in build-logs/.
 USAGE
 }
 
-SECTIONS=(release asan tsan core clang scripts vm)
+SECTIONS=(release asan tsan core clang scripts packages vm)
 HUGE_MIB=1024 # two processes of EAL, domains of 1e6 ranges
 INSTALL=1 HUGE=1
 OPTIONS=() # of this run, for quickstart.sh
@@ -166,6 +167,8 @@ section_scripts() {
 	tap "$REPO/test/cli/setup.sh"
 	tap "$REPO/test/cli/quickstart.sh" "${OPTIONS[@]}"
 }
+
+section_packages() { tap "$REPO/test/packages/packages.sh"; }
 
 # With the build of "release"; where there is none, it is made.
 section_vm() {

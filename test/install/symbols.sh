@@ -28,6 +28,12 @@ none_left() {
 
 all_versioned() { ! functions | grep -vE '^iovad_[a-z0-9_]+@@IOVAD_(INLINE_)?[0-9.]+$'; }
 
+# The map's own list, each with its version.
+listed() {
+	awk '/^[A-Z]/ { version = $1 } $1 ~ /^iovad_.*;$/ { print substr($1, 1, length($1) - 1) "@@" version }' \
+		"$SOURCE/lib/iovad.map"
+}
+
 # What inlined code calls has the number of the layout that it was compiled with.
 layout_is_the_version() {
 	local layout
@@ -41,6 +47,8 @@ check "something is exported" test -n "$FUNCTIONS"
 check "only iovad_*, each with a version IOVAD_*" all_versioned
 check "every function of the headers is exported" none_left "$(declared)" "$NAMES"
 check "nothing is exported that no header declares" none_left "$NAMES" "$(declared)"
+check "everything that the map lists is exported, with that version" none_left "$(listed)" "$FUNCTIONS"
+check "nothing is exported that the map does not list" none_left "$FUNCTIONS" "$(listed)"
 check "what inlined code calls has the version of the layout" layout_is_the_version
 check "the library has a soname" sh -c "readelf -d '$LIBRARY' | grep -q 'SONAME.*libiovad.so'"
 done_testing
