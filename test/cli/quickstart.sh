@@ -41,6 +41,8 @@ no_machine_runs() { ! pgrep -f "qemu-system.*$SOURCE" >/dev/null; }
 
 said() { grep -qE -- "$1" "$WORK/first.log"; }
 
+shows() { python3 -B "$SOURCE/test/docs/shown.py" "$SOURCE" "$1" test/cli/quickstart.sh "$WORK/first.log"; }
+
 quickstart() { "$SOURCE/app/quickstart.sh" "$@" >"$WORK/first.log" 2>&1 || { tail -n 25 "$WORK/first.log"; return 1; }; }
 
 settings >"$WORK/before"
@@ -55,8 +57,8 @@ done
 check "testpmd: JSON" test -s "$OUT/testpmd.json"
 check "packets went both ways, the IOMMU refused none" said 'received on 2 ports'
 check "and the kernel agrees" said 'All agree: packets went both ways'
-check "and what README.md shows" \
-	python3 -B "$SOURCE/test/docs/shown.py" "$SOURCE" README.md test/cli/quickstart.sh "$WORK/first.log"
+check "and what README.md shows" shows README.md
+check "and examples/testpmd/README.md" shows examples/testpmd/README.md
 check "it says where the pictures are" said "$OUT/nvme-fio-strict-cached.svg"
 AT='packets/s$' check "an interrupt ends it while testpmd runs" interrupted "$@"
 check "and the emulated machine with it" no_machine_runs

@@ -96,13 +96,15 @@ def problems_of(tree, block):
 
 
 def output_problems(tree, block, commands):
-    """The same of a block without a language that comes after commands in its section."""
+    """The same of a block without a language that comes after these blocks of commands."""
     if block.mark == "output":
-        return [] if commands.mark == "run" else ["output of what another test runs: <!-- output by: TEST -->"]
+        return [] if any(one.mark == "run" for one in commands) else ["what another test runs: <!-- output by: TEST -->"]
     if block.mark == "output by":
-        path = tree.source / block.value
-        looks = path.is_file() and re.search(rf"shown\.py.* {re.escape(block.document)} ", path.read_text())
-        return [] if looks else [f"{block.value} does not look at it: shown.py ... {block.document} ..."]
+        test = block.source
+        path = tree.source / test
+        text = path.read_text() if path.is_file() else ""
+        looks = "shown.py" in text and re.search(rf"(?<!\S){re.escape(block.document)}(?!\S)", text)
+        return [] if looks else [f"{test} does not look at it, by test/docs/shown.py"]
     if block.mark == "not output":
         return [] if block.value else ["not output: what else?"]
     return ["output after commands: <!-- output -->, <!-- output by: TEST --> or <!-- not output: REASON --> is to come before it"]
@@ -110,12 +112,13 @@ def output_problems(tree, block, commands):
 
 def check_marks(tree, document, blocks, stray):
     problems = [f"{document}:{line}: commands stand in blocks ```sh" for line in stray]
-    commands = None
+    commands = []
     for block in blocks:
         if block.is_commands:
-            commands = block
+            commands.append(block)
             problems += [f"{block.name}: {why}" for why in problems_of(tree, block)]
-        elif block.language == "" and commands and commands.section == block.section:
+        elif block.mark.endswith(("output", "output by")) or (
+                block.language == "" and commands and commands[-1].section == block.section):
             problems += [f"{block.name}: {why}" for why in output_problems(tree, block, commands)]
     check(f"{document}: each command is run, or says why not", problems)
 
@@ -126,14 +129,17 @@ class Place:
     def __init__(self, source, build, work, installed):
         self.source, self.build, self.work, self.installed = source, build, work, installed
 
-    def folder(self, document):
-        """As the top of the tree, but that nothing is written there."""
+    def folder(self, document, blocks):
+        """As the top of the tree, but that nothing is written there; with the document's files."""
         folder = self.work / re.sub(r"\W", "_", document)
         folder.mkdir()
         for entry in self.source.iterdir():
             if not entry.name.startswith((".", "build")):
                 (folder / entry.name).symlink_to(entry)
         (folder / "build").symlink_to(self.build)
+        for block in blocks:
+            if block.mark == "file":
+                (folder / block.value).write_text(block.text)
         return folder
 
     def environment(self):
@@ -159,15 +165,23 @@ def install(build, work):
 
 def run_block(block, folder, environment, seconds):
     """Its output, and what is wrong. A block that does not end is ended with all that it began."""
-    process = subprocess.Popen(["bash", "-euo", "pipefail", "-c", block.script], cwd=folder, env=environment, text=True,
-                               errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        said = process.communicate(timeout=seconds)[0]
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        return process.communicate()[0], [f"it did not end in {seconds} s"]
-    return said, [f"it ended with {process.returncode}"] if process.returncode else []
+    # Apart: a buffer's end would split the lines of one by those of the other.
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        process = subprocess.Popen(["bash", "-euo", "pipefail", "-c", block.script], cwd=folder, env=environment,
+                                   text=True, errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=errors, start_new_session=True)
+        try:
+            said = process.communicate(timeout=seconds)[0]
+            problems = [f"it ended with {process.returncode}"] if process.returncode else []
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            said, problems = process.communicate()[0], [f"it did not end in {seconds} s"]
+        except SystemExit:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.communicate()
+            raise
+        errors.seek(0)
+        return said + errors.read(), problems
 
 
 def all_may_write(folder):
@@ -186,32 +200,29 @@ def missing_here(block, build):
 
 
 def run_document(blocks, places, folder, build, environment, seconds):
+    said, skipped = "", False
     for block in blocks:
-        if block.mark == "file":
-            (folder / block.value).write_text(block.text)
-    said, ran = "", False
-    for block in blocks:
-        if block.is_commands:
-            ran = block.mark == "run" and block.value in places
-            if not ran:
-                continue
+        if block.mark == "run" and block.value in places:
             if why := missing_here(block, build):
                 skip(f"{block.name} runs", why)
-                ran = False
+                skipped = True
                 continue
             output, problems = run_block(block, folder, environment, seconds)
             check(f"{block.name} runs", problems, output)
             said += output
-        if ran and (block.is_console or block.mark == "output"):
+            if block.is_console:
+                check_shown(block, output)
+        elif block.mark == "output" and said and not skipped:
             check_shown(block, said)
 
 
 def check_shown(block, said):
-    line = missing(block.shown, said.splitlines())
+    line = missing(block, said.splitlines())
     check(f"{block.name} is what it says", [] if line is None else [f"it does not: {line}"], said)
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     source, build = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     in_machine = sys.argv[3:] == ["vm"]
     tree = Tree(source)
@@ -224,8 +235,8 @@ def main():
                 run_document(blocks, ("vm",), source, build, os.environ, 1800)
                 continue
             check_marks(tree, document, blocks, stray)
-            if any(block.mark in ("run", "file") for block in blocks):
-                run_document(blocks, ("build", "huge"), place.folder(document), build, place.environment(), SECONDS)
+            if any(block.mark == "run" for block in blocks):
+                run_document(blocks, ("build", "huge"), place.folder(document, blocks), build, place.environment(), SECONDS)
     print(f"1..{count}")
 
 

@@ -59,9 +59,16 @@ class Block:
         return "\n".join(script + ["TYPED"] * inside) + "\n"
 
     @property
+    def source(self):
+        """The test that says it: of "output by"."""
+        return self.value.split(" but for ")[0]
+
+    @property
     def shown(self):
-        """The output that the document shows."""
-        return [line for line in self.lines if not (self.is_console and line.startswith("$ "))]
+        """The output that the document shows, without the lines that are not always there."""
+        unsteady = re.match(r"(?:.* )?but for (.*)", self.value) if "output" in self.mark else None
+        return [line for line in self.lines if not (self.is_console and line.startswith("$ "))
+                and not (unsteady and unsteady.group(1) in line)]
 
 
 def blocks_of(source, document):

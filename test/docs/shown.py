@@ -20,10 +20,10 @@ def pattern(line):
                               else re.escape(part) for part in parts))
 
 
-def missing(shown, said):
-    """The first line that is shown and was not said, after those before it; None: all were."""
+def missing(block, said):
+    """The first line that the block shows and was not said, after those before it; None: all were."""
     said = iter(said)
-    for line in shown:
+    for line in block.shown:
         if line.strip() in ("", "..."):
             continue
         wanted = pattern(line)
@@ -34,13 +34,13 @@ def missing(shown, said):
 
 def main():
     source, document, test, log = sys.argv[1:]
-    shown = [block for block in blocks_of(source, document)[0] if block.mark == "output by" and block.value == test]
+    shown = [block for block in blocks_of(source, document)[0] if block.mark == "output by" and block.source == test]
     if not shown:
         sys.exit(f"{document} shows no output of {test}")
     with open(log, encoding="utf-8", errors="replace") as file:
         said = file.read().splitlines()
     for block in shown:
-        if (line := missing(block.shown, said)) is not None:
+        if (line := missing(block, said)) is not None:
             sys.exit(f"{block.name}: not said, or not after the line before: {line}")
 
 

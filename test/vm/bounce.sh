@@ -159,6 +159,8 @@ need_machine
 [ -x "$BUILD/examples/iovad-heap-send" ] || { echo "Bail out! examples/iovad-heap-send is not there: ninja -C $BUILD"; exit 1; }
 # 48 bits, so that an address of the process's is refused because nothing is mapped there, and not as too wide.
 check "two NICs, eight exchanges" guest --aw-bits 48 --hugepages 320 -- bounce.sh "$BUILD"
+check "the sender says what its README shows" \
+	python3 -B "$SOURCE/test/docs/shown.py" "$SOURCE" examples/heap_send/README.md test/vm/bounce.sh "$WORK/out/tight-send.log"
 
 MIB=$((1 << 20))
 RINGS=$((2 * 4 * MIB))

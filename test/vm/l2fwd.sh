@@ -81,6 +81,8 @@ check "they lie below the limit" below all '^ring:'
 check "so do all packets" below all '^[01] -> [01]: .*addresses'
 check "and the program's own memory" below all '^frames: [0-9]+ KiB'
 orderly one-lcore 4000
+check "it says what its README shows" \
+	python3 -B "$SOURCE/test/docs/shown.py" "$SOURCE" examples/l2fwd/README.md test/vm/l2fwd.sh "$WORK/all"
 check "the IOMMU refused nothing" no_faults
 check "one port is too few, and that is said" has one-port '1 ports and not 2: .*'
 check "and everything is given back" has one-port 'leaks: 0'
