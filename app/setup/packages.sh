@@ -7,7 +7,7 @@ BUILD_PACKAGES=(gcc g++ meson ninja-build pkgconf libdpdk-dev libtbb-dev liblzma
 	libgtest-dev libgmock-dev libbenchmark-dev)
 TEST_PACKAGES=(clang libclang-rt-14-dev binutils valgrind xz-utils shellcheck dpdk dpdk-dev cmake
 	doxygen mandoc # test/docs
-	abigail-tools debhelper dh-python lintian debootstrap) # test/abi, test/packages
+	abigail-tools build-essential debhelper dh-python lintian debootstrap) # test/abi, test/packages
 VM_PACKAGES=(qemu-system-x86 busybox-static cpio kmod xz-utils dpdk dpdk-dev) # test/vm
 
 os_release() { cat "${OS_RELEASE:-/etc/os-release}"; }

@@ -53,7 +53,7 @@ same_constants() {
 	[ -z "$gone" ] || { printf 'gone, or with another value:\n%s\n' "$gone"; return 1; }
 }
 
-advise() { printf '\n%s\n' "$@"; return 1; }
+advise() { echo; printf '%s\n' "$@"; return 1; }
 
 # Of each of these: THEN NOW, two folders. More functions and constants there may be.
 functions_kept() {

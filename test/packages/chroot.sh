@@ -10,7 +10,7 @@ CHROOT=$CHROOT_CACHE/root
 
 private_mounts() { [ -z "${IOVAD_PRIVATE_MOUNTS:-}" ] || return 0; IOVAD_PRIVATE_MOUNTS=1 exec unshare --mount "$@"; }
 
-# One word where there can be a chroot, else why there cannot.
+# Why there can be no chroot; nothing where there can.
 chroot_trouble() {
 	if [ "$(id -u)" -ne 0 ]; then
 		echo "only root can make a chroot"
@@ -33,7 +33,10 @@ sources() {
 # base.tar, unless it is there.
 chroot_base() {
 	[ ! -f "$CHROOT_CACHE/base.tar" ] || return 0
-	local new=$CHROOT_CACHE/base.new
+	local new=$CHROOT_CACHE/base.new proxy=
+	# debootstrap does not look for apt's.
+	eval "$(apt-config shell proxy Acquire::http::Proxy)"
+	[ -z "$proxy" ] || export http_proxy=${http_proxy:-$proxy}
 	rm -rf --one-file-system "$new"
 	mkdir -p "$new"
 	debootstrap --variant=minbase --include=ca-certificates "$(release_name)" "$new" \
