@@ -125,6 +125,29 @@ TEST(DomainTest, WhatTheDepotDoesNotNeedGoesBackToTheTree)
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 
+TEST(DomainTest, WhoGoesOneWayExchangesTwoMagazinesAtOnce)
+{
+	constexpr unsigned kVisits = 20, kBoth = 2 * Magazine::kSlots;
+	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 48) - 1));
+	std::vector<uint64_t> a(10 * kBoth);
+	ASSERT_EQ(d.domain.alloc_bulk(0, kPage, kNoLimit, a.data(), a.size()), Status::ok);
+	ASSERT_EQ(d.domain.free_bulk(1, a.data(), kPage, a.size()), Status::ok);
+	const auto hand_over = [&](unsigned n) {
+		uint64_t iova;
+		for (unsigned i = 0; i < n; ++i) {
+			ASSERT_EQ(d.domain.alloc(0, kPage, kNoLimit, iova), Status::ok);
+			ASSERT_EQ(d.domain.free(1, iova, kPage), Status::ok);
+		}
+	};
+	hand_over(3 * kBoth);
+	const DomainStats before = d.domain.stats();
+	hand_over(kVisits * kBoth);
+	const DomainStats after = d.domain.stats();
+	EXPECT_EQ(after.depot_hits - before.depot_hits, kVisits);
+	EXPECT_EQ(after.tree_allocs, before.tree_allocs);
+	EXPECT_TRUE(d.domain.verify(stderr));
+}
+
 TEST(DomainTest, CachesHoldNoMoreThanTheirShareOfASmallSpace)
 {
 	// 16 MiB, 16 lcores: without a budget their magazines could hold all of it.
