@@ -97,7 +97,7 @@ TEST(DomainTest, WholeMagazinesPassThroughTheDepot)
 	round();
 	const DomainStats after = d.domain.stats();
 	EXPECT_EQ(after.tree_allocs, before.tree_allocs);
-	EXPECT_GE(after.depot_hits, before.depot_hits + 2000 / Magazine::kSlots - 4);
+	EXPECT_GE(after.depot_hits, before.depot_hits + 2000 / (2 * Magazine::kSlots) - 2);
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 
