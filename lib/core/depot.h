@@ -11,10 +11,10 @@
 // there were at any time of it, full and empty apart (the working set of Bonwick's
 // depot). Somebody, on no lcore's path, ends periods and takes the surplus away.
 //
-// Size. A bin's magazines begin with half of what fits in one and grow, as Bonwick and
-// Adams have it, when many lcores met at its shelf during a period: larger ones are
-// exchanged less often. Those of different size may be in use at once; an empty one that
-// is handed out again is brought to the size of the day.
+// Size. Where there is plenty for all lcores, magazines hold what fits in one. Elsewhere a
+// bin's begin with half of it and grow, as Bonwick and Adams have it, when many lcores met at
+// its shelf during a period: larger ones are exchanged less often. Those of different size may
+// be in use at once; an empty one that is handed out again is brought to the size of the day.
 #pragma once
 
 #include <span>
