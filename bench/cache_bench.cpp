@@ -12,7 +12,8 @@
 //   live:N:bulk  the same by 32
 //   lcores:N  as pair, while N - 1 other lcores do the same: N is 2, 4 .. as far as there are so many
 //   handover  out here in bursts of 32, through a ring, back on a second lcore; the counter exchanges
-//             is how often addresses came from the depot or the tree, which have locks, per address
+//             is how often addresses came from the depot or the tree, which have locks, per address;
+//             contestant ring: the same without an allocator
 #include "bench_main.h"
 #include "eal_session.h"
 #include "neighbour.h"
@@ -121,6 +122,18 @@ private:
 	iovad_domain *domain_;
 };
 
+// What a handover costs that hands over nothing: the ring.
+struct Ring {
+	using Item = std::uint64_t;
+
+	int get(Item *item)
+	{
+		*item = 0;
+		return 0;
+	}
+	void put(Item item) { benchmark::DoNotOptimize(item); }
+};
+
 template <class Contestant, unsigned kDepth>
 int bursts(Contestant &c)
 {
@@ -223,6 +236,7 @@ void on_lcores(benchmark::State &state, Contestant &c, unsigned lcores)
 
 // A mempool does not count them.
 std::uint64_t exchanges_of(const Mempool &) { return 0; }
+std::uint64_t exchanges_of(const Ring &) { return 0; }
 std::uint64_t exchanges_of(const Domain &domain) { return domain.exchanges(); }
 
 template <class Contestant>
@@ -315,6 +329,9 @@ void run()
 	Domain domain(0);
 	add_contestant("mempool", mempool);
 	add_contestant("iovad", domain);
+	Ring ring;
+	if (rte_lcore_count() >= 2)
+		add("handover", "ring", [&ring](benchmark::State &s) { handover(s, ring); });
 	benchmark::RunSpecifiedBenchmarks();
 	benchmark::ClearRegisteredBenchmarks();  // and the populations, while EAL is there
 }

@@ -7,6 +7,13 @@
 
 namespace iovad::core {
 
+namespace {
+
+// Granules in a share that has, for every lcore, two of the largest magazines of each class.
+constexpr uint64_t kPlenty = uint64_t{IOVAD_HOT_LCORES} * kClasses * 2 * Depot::kMostGranules;
+
+}  // namespace
+
 // Counts what it had to wait for; nothing more is done where it had not to.
 class [[nodiscard]] Depot::ShelfGuard {
 public:
@@ -74,7 +81,8 @@ void Depot::init(Magazine *memory, uint32_t count, const Geometry &g, unsigned p
 		const uint64_t share = std::min<uint64_t>(kMostGranules, charge_[bin.zone()].most / 8);
 		const uint64_t fits = std::min<uint64_t>(Magazine::kSlots, share >> bin.klass());
 		const auto most = fits < 2 ? uint16_t{0} : static_cast<uint16_t>(fits);
-		capacity_[i] = {first_capacity(most), most};
+		const bool plenty = charge_[bin.zone()].most >= kPlenty;
+		capacity_[i] = {plenty ? most : first_capacity(most), most};
 	}
 }
 
@@ -84,37 +92,47 @@ uint16_t Depot::first_capacity(uint16_t most)
 	return most < 4 ? most : static_cast<uint16_t>(std::bit_ceil(most / 2u));
 }
 
-Magazine *Depot::exchange_empty(Bin bin, Magazine *empty)
+unsigned Depot::exchange_empty(Bin bin, std::span<Magazine *> empty)
 {
 	Shelf &s = shelf(bin);
 	ShelfGuard guard(s);
-	Magazine *full = s.full.take();
-	if (full && empty)
-		s.empty.list.push(empty);
-	return full;
+	unsigned done = 0;
+	for (; done < empty.size(); ++done) {
+		Magazine *full = s.full.take();
+		if (!full)
+			break;
+		if (Magazine *m = std::exchange(empty[done], full))
+			s.empty.list.push(m);
+	}
+	return done;
 }
 
-Magazine *Depot::exchange_full(Magazine *full)
+unsigned Depot::exchange_full(std::span<Magazine *> full)
 {
-	const Bin bin = full->bin();
+	const Bin bin = full[0]->bin();
 	Shelf &s = shelf(bin);
-	Magazine *empty = nullptr;
+	unsigned done = 0;
 	{
 		ShelfGuard guard(s);
 		if (s.full.list.length >= kMostFull)
-			return nullptr;
-		empty = s.empty.take();
-		if (empty)
-			s.full.list.push(full);
+			return 0;
+		for (; done < full.size(); ++done) {
+			Magazine *empty = s.empty.take();
+			if (!empty)
+				break;
+			s.full.list.push(std::exchange(full[done], empty));
+		}
 	}
-	if (empty)
-		return enlarged(empty);
-	empty = grant(bin);
-	if (empty) {
-		ShelfGuard guard(s);
-		s.full.list.push(full);
-	}
-	return empty;
+	for (Magazine *m : full.first(done))
+		enlarge(*m);
+	if (done != 0)
+		return done;
+	Magazine *empty = grant(bin);
+	if (!empty)
+		return 0;
+	ShelfGuard guard(s);
+	s.full.list.push(std::exchange(full[0], empty));
+	return 1;
 }
 
 // With the pool's lock held.
@@ -144,17 +162,16 @@ Magazine *Depot::grant(Bin bin)
 	return m;
 }
 
-// The magazine, of the size that is granted now if the budget allows it.
-Magazine *Depot::enlarged(Magazine *m)
+// To the size that is granted now, if the budget allows it.
+void Depot::enlarge(Magazine &empty)
 {
-	const Bin bin = m->bin();
+	const Bin bin = empty.bin();
 	const uint16_t &now = capacity_[bin.index()].now;
-	if (m->capacity >= load_relaxed(now)) [[likely]]
-		return m;
+	if (empty.capacity >= load_relaxed(now)) [[likely]]
+		return;
 	LockGuard guard(pool_lock_);
-	if (m->capacity < now && charge_for(bin, now - m->capacity))
-		m->capacity = now;
-	return m;
+	if (empty.capacity < now && charge_for(bin, now - empty.capacity))
+		empty.capacity = now;
 }
 
 void Depot::put_back(Magazine *m)

@@ -11,11 +11,13 @@
 // there were at any time of it, full and empty apart (the working set of Bonwick's
 // depot). Somebody, on no lcore's path, ends periods and takes the surplus away.
 //
-// Size. A bin's magazines begin with half of what fits in one and grow, as Bonwick and
-// Adams have it, when many lcores met at its shelf during a period: larger ones are
-// exchanged less often. Those of different size may be in use at once; an empty one that
-// is handed out again is brought to the size of the day.
+// Size. Where there is plenty for all lcores, magazines hold what fits in one. Elsewhere a
+// bin's begin with half of it and grow, as Bonwick and Adams have it, when many lcores met at
+// its shelf during a period: larger ones are exchanged less often. Those of different size may
+// be in use at once; an empty one that is handed out again is brought to the size of the day.
 #pragma once
+
+#include <span>
 
 #include "core/magazine.h"
 #include "core/spin_lock.h"
@@ -41,11 +43,11 @@ public:
 	// percent: the share of each zone's granules that caches may hold.
 	void init(Magazine *memory, uint32_t count, const Geometry &geometry, unsigned percent);
 
-	// A full magazine for an empty one of the bin, which may be null, or null: then the
-	// empty one stays with the caller.
-	Magazine *exchange_empty(Bin bin, Magazine *empty);
-	// An empty magazine for a full one, or null: then the caller empties the full one.
-	Magazine *exchange_full(Magazine *full);
+	// Full magazines for empty ones of the bin, which may be null. Returns how many: the first ones
+	// are exchanged, the others stay.
+	unsigned exchange_empty(Bin bin, std::span<Magazine *> empty);
+	// Empty ones for full ones, likewise. None: then the caller empties one.
+	unsigned exchange_full(std::span<Magazine *> full);
 
 	// An empty magazine to serve the bin, or null: budget or magazines used up.
 	Magazine *grant(Bin bin);
@@ -103,7 +105,7 @@ private:
 	static uint64_t most_granules(const Magazine &m) { return m.capacity * m.bin().granules(); }
 	static uint16_t first_capacity(uint16_t most);
 	bool charge_for(Bin bin, unsigned addresses);
-	Magazine *enlarged(Magazine *empty);
+	void enlarge(Magazine &empty);
 	bool grow(Bin bin);
 
 	void clear_shelves();

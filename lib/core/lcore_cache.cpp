@@ -2,6 +2,7 @@
 #include "core/lcore_cache.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace iovad::core {
 
@@ -13,6 +14,7 @@ void LcoreCache::init(Magazine *none)
 	none_ = none;
 	for (unsigned bin = 0; bin < kBins; ++bin)
 		hot_.pair[bin].loaded = hot_.pair[bin].previous = withdrawn_[bin] = none;
+	std::fill_n(visited_, kBins, Visited::never);
 }
 
 void LcoreCache::abandon()
@@ -33,19 +35,29 @@ void LcoreCache::swap(Pair &p)
 	store_relaxed(p.previous, loaded);
 }
 
+// One magazine of the two; both where the lcore was last at the depot for the same, as one is which frees
+// what another allocates: half the visits, each of which is a lock and lines that another wrote.
+unsigned LcoreCache::worth_exchanging(Bin bin, Visited why)
+{
+	return std::exchange(visited_[bin.index()], why) == why ? 2 : 1;
+}
+
 // The loaded magazine is empty: put one that is not in its place.
 bool LcoreCache::refill(Depot &depot, Bin bin)
 {
 	Pair &p = pair(bin);
-	Magazine *loaded = held_in(p.loaded);
-	if (!held_in(p.previous)->empty()) {
+	Magazine *loaded = held_in(p.loaded), *previous = held_in(p.previous);
+	if (!previous->empty()) {
 		swap(p);
 		return true;
 	}
-	Magazine *full = depot.exchange_empty(bin, loaded != none_ ? loaded : nullptr);
-	if (!full)
+	Magazine *m[] = {loaded != none_ ? loaded : nullptr, previous != none_ ? previous : nullptr};
+	const unsigned full = depot.exchange_empty(bin, {m, worth_exchanging(bin, Visited::for_full)});
+	if (full == 0)
 		return false;
-	store_relaxed(p.loaded, full);
+	store_relaxed(p.loaded, m[0]);
+	if (full == 2)
+		store_relaxed(p.previous, m[1]);
 	store_relaxed(hot_.depot_hits, depot_hits() + 1);
 	return true;
 }
@@ -94,21 +106,21 @@ bool LcoreCache::make_room(Depot &depot, Bin bin, Magazine *&overflow)
 			return true;
 		}
 	}
-	// Two full ones, or one and no second to be had: exchange the older.
-	Slot &older = previous != none_ ? p.previous : p.loaded;
-	Magazine *full = held_in(older);
-	if (full == none_)
+	// Two full ones, or one and no second to be had: the older one first.
+	Magazine *m[] = {previous, loaded};
+	if (previous == none_)
+		std::swap(m[0], m[1]);
+	if (m[0] == none_)
 		return false;
-	Magazine *empty = depot.exchange_full(full);
-	if (!empty) {
-		store_relaxed(older, none_);
-		overflow = full;
-		return false;
+	const unsigned most = m[1] != none_ ? worth_exchanging(bin, Visited::for_empty) : 1;
+	const unsigned empty = depot.exchange_full({m, most});
+	if (empty == 0) {
+		overflow = std::exchange(m[0], m[1]);
+		m[1] = none_;
 	}
-	if (previous != none_)
-		store_relaxed(p.previous, loaded);
-	store_relaxed(p.loaded, empty);
-	return true;
+	store_relaxed(p.loaded, m[0]);
+	store_relaxed(p.previous, m[1]);
+	return empty != 0;
 }
 
 unsigned LcoreCache::put_run(Depot &depot, Bin bin, const uint64_t *addresses, unsigned n,

@@ -153,6 +153,8 @@ private:
 	}
 	Magazine &loaded(Bin bin) { return *static_cast<Magazine *>(iovad_hot_loaded(&pair(bin))); }
 	static void swap(Pair &p);
+	enum class Visited : uint8_t { never, for_full, for_empty };
+	unsigned worth_exchanging(Bin bin, Visited why);
 	bool refill(Depot &depot, Bin bin);
 	bool make_room(Depot &depot, Bin bin, Magazine *&overflow);
 
@@ -160,6 +162,7 @@ private:
 	std::atomic<uint32_t> revoked_;
 	std::atomic<uint32_t> in_flight_;  // written by the owner alone
 	Magazine *none_;
+	Visited visited_[kBins];  // the depot, when last
 	Slot withdrawn_[kBins];  // the loaded ones, while a reclaimer has them
 };
 

@@ -34,16 +34,19 @@ protected:
 		}
 		return granted;
 	}
+	// One for one, or null.
+	Magazine *exchange_full(Magazine *m) { return depot_.exchange_full({&m, 1}) != 0 ? m : nullptr; }
+	Magazine *exchange_empty(Magazine *m) { return depot_.exchange_empty(bin_, {&m, 1}) != 0 ? m : nullptr; }
 	void put_full(Magazine *m)
 	{
 		m->set_count(m->capacity);
-		Magazine *empty = depot_.exchange_full(m);
+		Magazine *empty = exchange_full(m);
 		ASSERT_NE(empty, nullptr);
 		depot_.put_back(empty);
 	}
 	Magazine *take_full(Magazine *empty = nullptr)
 	{
-		Magazine *m = depot_.exchange_empty(bin_, empty);
+		Magazine *m = exchange_empty(empty);
 		EXPECT_NE(m, nullptr);
 		m->set_count(0);
 		return m;
@@ -77,7 +80,7 @@ protected:
 		std::atomic<unsigned> turns = 0;
 		std::thread other([&] {
 			for (; !done; ++turns)
-				depot_.put_back(depot_.exchange_full(depot_.exchange_empty(bin_, nullptr)));
+				depot_.put_back(exchange_full(exchange_empty(nullptr)));
 		});
 		while (depot_.view(bin_).contended < enough) {
 			const unsigned before = turns;
@@ -151,6 +154,37 @@ TEST_F(DepotTest, TakingEverythingLeavesNoSurplus)
 	EXPECT_EQ(take_surplus(), 0u);
 }
 
+TEST_F(DepotTest, SeveralAreExchangedAtOnceAsFarAsThereAre)
+{
+	stock(3, 0);
+	const std::vector<Magazine *> mine = grant(2);
+	std::vector<Magazine *> m = mine;
+	ASSERT_EQ(depot_.exchange_empty(bin_, m), 2u);
+	EXPECT_EQ(m[0]->count() + m[1]->count(), 2u * 64);
+	EXPECT_EQ(depot_.view(bin_).empty, 2u);
+	std::vector<Magazine *> more = {nullptr, nullptr};
+	ASSERT_EQ(depot_.exchange_empty(bin_, more), 1u);
+	EXPECT_EQ(more[1], nullptr);
+	m.push_back(more[0]);
+	const std::vector<Magazine *> full = m;
+	ASSERT_EQ(depot_.exchange_full(m), 2u) << "there were two empty ones";
+	EXPECT_EQ(std::minmax(m[0], m[1]), std::minmax(mine[0], mine[1]));
+	EXPECT_EQ(m[2], full[2]);
+	ASSERT_EQ(depot_.exchange_full({&m[2], 1}), 1u) << "one is granted";
+	EXPECT_EQ(depot_.view(bin_).full, 3u);
+	for (Magazine *empty : m)
+		depot_.put_back(empty);
+}
+
+TEST_F(DepotTest, WhereThereIsPlentyMagazinesBeginLarge)
+{
+	make((uint64_t{1} << 48) - 1);
+	EXPECT_EQ(capacity(), 126u);
+	EXPECT_EQ(depot_.view(Bin::of(0, 0)).capacity, 64u) << "below 4 GiB";
+	depot_.reset_capacities();
+	EXPECT_EQ(capacity(), 64u) << "it ran out";
+}
+
 TEST_F(DepotTest, MagazinesOfABinThatIsContendedGrowUpToWhatFits)
 {
 	EXPECT_EQ(capacity(), 64u);
@@ -180,7 +214,7 @@ TEST_F(DepotTest, SizesMayDifferAndTheBudgetCountsEach)
 	put_full(small[0]);
 	ASSERT_EQ(take_full(small[1]), small[0]) << "small[1] is on the shelf now, empty";
 	large->set_count(large->capacity);
-	Magazine *again = depot_.exchange_full(large);
+	Magazine *again = exchange_full(large);
 	EXPECT_EQ(again, small[1]);
 	EXPECT_EQ(again->capacity, 96u) << "it was brought to the new size";
 	EXPECT_EQ(charged(), 2 * 64u + 2 * 96);
@@ -209,8 +243,8 @@ TEST_F(DepotTest, NothingGrowsBeyondTheBudget)
 	for (Magazine *m : grant(4))
 		large.push_back(m);
 	ASSERT_EQ(charged(), 7 * 32u + 5 * 48);
-	EXPECT_EQ(depot_.exchange_full(small[0])->capacity, 48u);
-	EXPECT_EQ(depot_.exchange_full(small[1])->capacity, 32u) << "16 more would be too many";
+	EXPECT_EQ(exchange_full(small[0])->capacity, 48u);
+	EXPECT_EQ(exchange_full(small[1])->capacity, 32u) << "16 more would be too many";
 	EXPECT_EQ(charged(), 6 * 32u + 6 * 48);
 	EXPECT_EQ(depot_.grant(bin_), nullptr);
 	for (Magazine *m : small)

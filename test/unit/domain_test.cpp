@@ -97,7 +97,7 @@ TEST(DomainTest, WholeMagazinesPassThroughTheDepot)
 	round();
 	const DomainStats after = d.domain.stats();
 	EXPECT_EQ(after.tree_allocs, before.tree_allocs);
-	EXPECT_GE(after.depot_hits, before.depot_hits + 2000 / Magazine::kSlots - 4);
+	EXPECT_GE(after.depot_hits, before.depot_hits + 2000 / (2 * Magazine::kSlots) - 2);
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 
@@ -122,6 +122,29 @@ TEST(DomainTest, WhatTheDepotDoesNotNeedGoesBackToTheTree)
 	while (d.domain.trim(4).magazines == 4)
 		;
 	EXPECT_LT(d.domain.stats().cached_ranges, 1500u);
+	EXPECT_TRUE(d.domain.verify(stderr));
+}
+
+TEST(DomainTest, WhoGoesOneWayExchangesTwoMagazinesAtOnce)
+{
+	constexpr unsigned kVisits = 20, kBoth = 2 * Magazine::kSlots;
+	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 48) - 1));
+	std::vector<uint64_t> a(10 * kBoth);
+	ASSERT_EQ(d.domain.alloc_bulk(0, kPage, kNoLimit, a.data(), a.size()), Status::ok);
+	ASSERT_EQ(d.domain.free_bulk(1, a.data(), kPage, a.size()), Status::ok);
+	const auto hand_over = [&](unsigned n) {
+		uint64_t iova;
+		for (unsigned i = 0; i < n; ++i) {
+			ASSERT_EQ(d.domain.alloc(0, kPage, kNoLimit, iova), Status::ok);
+			ASSERT_EQ(d.domain.free(1, iova, kPage), Status::ok);
+		}
+	};
+	hand_over(3 * kBoth);
+	const DomainStats before = d.domain.stats();
+	hand_over(kVisits * kBoth);
+	const DomainStats after = d.domain.stats();
+	EXPECT_EQ(after.depot_hits - before.depot_hits, kVisits);
+	EXPECT_EQ(after.tree_allocs, before.tree_allocs);
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 

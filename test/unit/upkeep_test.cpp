@@ -62,7 +62,7 @@ TEST(UpkeepTest, TrimmingTakesAFewMagazinesAtATime)
 	const uint64_t cached = d.domain.stats().cached_ranges;
 	const Domain::Trimmed t = d.domain.trim(8);
 	EXPECT_EQ(t.magazines, 8u);
-	EXPECT_EQ(t.addresses, 8u * 64);
+	EXPECT_EQ(t.addresses, 8u * Magazine::kSlots);
 	EXPECT_EQ(d.domain.stats().cached_ranges, cached - t.addresses);
 	EXPECT_TRUE(d.domain.verify(stderr));
 	Upkeep upkeep(d);
@@ -77,13 +77,13 @@ TEST(UpkeepTest, EmptyMagazinesServeOtherBinsAgain)
 	DomainConfig config = roomy();
 	config.magazines = 40;
 	OwnedDomain d(config);
-	std::vector<uint64_t> a(4000);
+	std::vector<uint64_t> a(6000);
 	const auto round = [&](uint64_t len) {
-		ASSERT_EQ(d.domain.alloc_bulk(1, len, kNoLimit, a.data(), 4000), Status::ok);
-		ASSERT_EQ(d.domain.free_bulk(1, a.data(), len, 4000), Status::ok);
+		ASSERT_EQ(d.domain.alloc_bulk(1, len, kNoLimit, a.data(), 6000), Status::ok);
+		ASSERT_EQ(d.domain.free_bulk(1, a.data(), len, 6000), Status::ok);
 	};
 	round(kPage);
-	ASSERT_EQ(d.domain.alloc_bulk(1, kPage, kNoLimit, a.data(), 4000), Status::ok);
+	ASSERT_EQ(d.domain.alloc_bulk(1, kPage, kNoLimit, a.data(), 6000), Status::ok);
 	ASSERT_GT(d.domain.depot_view(Bin::of(0, 1)).empty, 30u);
 	ASSERT_LT(40 - d.state->depot.granted(), 4u);
 	d.domain.end_period();
@@ -91,7 +91,7 @@ TEST(UpkeepTest, EmptyMagazinesServeOtherBinsAgain)
 	Upkeep upkeep(d);
 	EXPECT_GT(upkeep.trim(100), 30u);
 	EXPECT_LT(d.state->depot.granted(), 4u);
-	EXPECT_EQ(d.domain.free_bulk(1, a.data(), kPage, 4000), Status::ok);
+	EXPECT_EQ(d.domain.free_bulk(1, a.data(), kPage, 6000), Status::ok);
 	EXPECT_TRUE(d.domain.verify(stderr));
 }
 
