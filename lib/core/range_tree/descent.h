@@ -35,7 +35,7 @@ template <class Kernels> struct Descent {
 	// While the tree changes, at first along this path: a journal, if one is kept, has it as it was.
 	class [[nodiscard]] Change : Journal::Change {
 	public:
-		Change(RangeTree &t, const Path &path) : Journal::Change(t.pool_->journal(), &t, sizeof t)
+		[[gnu::always_inline]] Change(RangeTree &t, const Path &path) : Journal::Change(t.pool_->journal(), &t, sizeof t)
 		{
 			if (!this->journal_) [[likely]]
 				return;

@@ -5,10 +5,8 @@
 // What a process stored before it died others see in its order; so fences are for the compiler alone.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "core/range_tree/node.h"
 
@@ -17,42 +15,22 @@ namespace iovad::core {
 class Journal {
 public:
 	// Before the bytes change, a node or less. Noted twice, the first note counts.
-	void note(void *at, uint32_t bytes)
-	{
-		if (n_ == kMost) [[unlikely]]
-			__builtin_trap();
-		Note &note = notes_[n_];
-		note.at = at;
-		note.bytes = bytes;
-		std::memcpy(note.was, at, bytes);
-		fence();
-		++n_;
-		fence();
-	}
+	void note(void *at, uint32_t bytes);
 	// The change is complete.
-	void end()
-	{
-		fence();
-		n_ = 0;
-		fence();
-	}
+	void end();
 	// Of a process that died: as it was before the change that was not complete.
-	void undo()
-	{
-		for (uint32_t i = n_; i-- > 0;)
-			std::memcpy(notes_[i].at, notes_[i].was, notes_[i].bytes);
-		end();
-	}
+	void undo();
 
 	// While it lasts, a change under way, at first of these bytes; none is kept where there is no journal.
 	class [[nodiscard]] Change {
 	public:
-		Change(Journal *journal, void *at, uint32_t bytes) : journal_(journal)
+		// Always inlined, as code for each instruction set has it.
+		[[gnu::always_inline]] Change(Journal *journal, void *at, uint32_t bytes) : journal_(journal)
 		{
 			if (journal_) [[unlikely]]
 				journal_->note(at, bytes);
 		}
-		~Change()
+		[[gnu::always_inline]] ~Change()
 		{
 			if (journal_) [[unlikely]]
 				journal_->end();
@@ -74,8 +52,6 @@ private:
 		uint32_t bytes;
 		std::byte was[kNodeBytes];
 	};
-
-	static void fence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 	uint32_t n_ = 0;
 	Note notes_[kMost];
