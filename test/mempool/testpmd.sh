@@ -39,9 +39,10 @@ testpmd() {
 	return $status
 }
 
+FORWARD='start tx_first 4\nshow port stats all\nstop\nquit'
+
 forwards() { # MODE [OPTIONS]
-	testpmd "stats=1,limit=$LIMIT" 'start tx_first 4\nshow port stats all\nstop\nquit' -d "$PLUGIN" \
-		-- --mp-alloc="$1" "${@:2}" &&
+	testpmd "stats=1,limit=$LIMIT" "$FORWARD" -d "$PLUGIN" -- --mp-alloc="$1" "${@:2}" &&
 		grep -qE 'RX-total: [1-9]' "$LOG"
 }
 
@@ -89,13 +90,14 @@ same_places() {
 	diff "$WORK/without" "$WORK/with"
 }
 
-# Whatever it finds ends testpmd.
+# Whatever it finds ends testpmd. Where EAL's memory comes and goes, EAL gives a pool's back before the
+# driver hears of it, which is a finding (doc/debugging.md).
 forwards_in_debug_mode() {
 	export IOVAD_DEBUG=on,fatal
 	local status=0
-	forwards native || status=$?
+	testpmd "stats=1,limit=$LIMIT" "$FORWARD" -d "$PLUGIN" --legacy-mem || status=$?
 	unset IOVAD_DEBUG
-	return $status
+	[ "$status" -eq 0 ] && grep -qE 'RX-total: [1-9]' "$LOG"
 }
 
 refuses_other_debug_modes() {
