@@ -29,7 +29,7 @@ inline void cpu_relax()
 class SpinLock {
 public:
 	// For all locks of this process, before others can see one: until then nobody tells whether it died.
-	static void introduce(ProcessId self = this_process()) { holder_ = self; }
+	static void introduce(ProcessId process = this_process()) { holder_.store(process, std::memory_order_relaxed); }
 
 	// True: it is taken over from one who died.
 	bool lock()
@@ -44,7 +44,7 @@ public:
 	bool try_lock()
 	{
 		ProcessId nobody = 0;
-		return locked_.compare_exchange_strong(nobody, holder_, std::memory_order_acquire, std::memory_order_relaxed);
+		return locked_.compare_exchange_strong(nobody, self(), std::memory_order_acquire, std::memory_order_relaxed);
 	}
 	void unlock() { locked_.store(0, std::memory_order_release); }
 
@@ -79,17 +79,19 @@ private:
 	}
 	static bool is_dead(ProcessId holder)
 	{
-		return holder != 0 && holder != holder_ && holder != kSomebody && is_gone(holder);
+		return holder != 0 && holder != self() && holder != kSomebody && is_gone(holder);
 	}
 	bool inherit(ProcessId holder)
 	{
-		if (!locked_.compare_exchange_strong(holder, holder_, std::memory_order_acquire, std::memory_order_relaxed))
+		if (!locked_.compare_exchange_strong(holder, self(), std::memory_order_acquire, std::memory_order_relaxed))
 			return false;
 		inherited_.store(true, std::memory_order_relaxed);
 		return true;
 	}
 
-	static inline ProcessId holder_ = kSomebody;
+	static ProcessId self() { return holder_.load(std::memory_order_relaxed); }
+
+	static inline std::atomic<ProcessId> holder_ = kSomebody;  // told again with each domain: always the same
 
 	std::atomic<ProcessId> locked_ = 0;
 	std::atomic<bool> inherited_ = false;

@@ -302,6 +302,10 @@ TEST_F(SendBounced, ClonesOfAHeaderKeepTheSlot)
 // taken anew meanwhile.
 TEST_F(SendBounced, ClonesAreFreedBesideTheSender)
 {
+#ifdef __SANITIZE_THREAD__
+	GTEST_SKIP() << "who frees an mbuf last reads its reference count relaxed: what then follows depends on it, "
+			"which is an order that ThreadSanitizer does not know";
+#endif
 	constexpr unsigned kPackets = 3000;
 	std::atomic<rte_mbuf *> handed = nullptr;
 	unsigned wrong = 0;
