@@ -91,11 +91,11 @@ same_places() {
 }
 
 # Whatever it finds ends testpmd. Where EAL's memory comes and goes, EAL gives a pool's back before the
-# driver hears of it, which is a finding (doc/debugging.md).
+# driver hears of it, which is a finding (doc/debugging.md). What EAL begins with (-m) stays.
 forwards_in_debug_mode() {
 	export IOVAD_DEBUG=on,fatal
 	local status=0
-	testpmd "stats=1,limit=$LIMIT" "$FORWARD" -d "$PLUGIN" --legacy-mem || status=$?
+	testpmd "stats=1,limit=$LIMIT" "$FORWARD" -d "$PLUGIN" -m 512 || status=$?
 	unset IOVAD_DEBUG
 	[ "$status" -eq 0 ] && grep -qE 'RX-total: [1-9]' "$LOG"
 }
