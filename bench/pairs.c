@@ -53,6 +53,18 @@ int pairs_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsig
 	return failed;
 }
 
+int bulks_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsigned int n)
+{
+	rte_iova_t iovas[32];
+	int failed = 0;
+
+	for (unsigned int i = 0; i < n; i += 32) {
+		failed |= iovad_alloc_bulk(domain, len, limit, iovas, 32);
+		failed |= iovad_free_bulk(domain, iovas, len, 32);
+	}
+	return failed;
+}
+
 int frees_iovad(struct iovad_domain *domain, const rte_iova_t *iovas, uint64_t len, unsigned int n)
 {
 	int failed = 0;

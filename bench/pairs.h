@@ -19,6 +19,7 @@ int pairs_mempool(struct rte_mempool *pool, unsigned int n);
 int bulks_mempool(struct rte_mempool *pool, unsigned int n);
 int touched_bulks_mempool(struct rte_mempool *pool, unsigned int n);
 int pairs_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsigned int n);
+int bulks_iovad(struct iovad_domain *domain, uint64_t len, uint64_t limit, unsigned int n);
 /* n that were allocated, or mapped, one by one back. */
 int frees_iovad(struct iovad_domain *domain, const rte_iova_t *iovas, uint64_t len, unsigned int n);
 int unmaps_iovad(struct iovad_domain *domain, const rte_iova_t *iovas, uint64_t len, unsigned int n);
