@@ -18,7 +18,7 @@ Builds iovad and runs its tests. The last line is "N passed, N failed", with
   release  gcc, everything: unit, EAL, iovad-perf and installation tests
   asan     clang, everything: unit and EAL tests under AddressSanitizer and UBSan; fuzzing, bounded
   tsan     gcc, unit and EAL tests under ThreadSanitizer, but for long ones of one thread
-  core     core and backends where DPDK is absent (-Ddpdk=disabled); gcc's AddressSanitizer and UBSan
+  core     core and backends where DPDK is absent (-Ddpdk=disabled); gcc's AddressSanitizer
   scripts  app/quickstart.sh from end to end, and what the scripts do in trouble
   packages the Debian packages: built, installed into a minimal system, used, purged
   vm       in an emulated machine with an IOMMU (test/vm/README.md)
@@ -169,7 +169,7 @@ section_tsan() {
 }
 
 section_core() {
-	sanitized core "$REPO/build-core" -Db_sanitize=address,undefined -Ddpdk=disabled -Dapps=disabled \
+	sanitized core "$REPO/build-core" -Db_sanitize=address -Ddpdk=disabled -Dapps=disabled \
 		-Dbenchmarks=enabled -Dexamples=disabled
 }
 

@@ -38,8 +38,26 @@ int dequeue(rte_mempool *pool, void **objects, unsigned n)
 
 unsigned count(const rte_mempool *pool) { return objects_of(pool)->count(); }
 
+// A pool's memory goes back to EAL before its driver is called: by then others may have it.
+void on_event(rte_mempool_event event, rte_mempool *pool, void *)
+{
+	if (event == RTE_MEMPOOL_EVENT_DESTROY)
+		unmap_pool(pool);
+}
+
+// Once a process: EAL keeps it.
+int watch_pools()
+{
+	static const int error = rte_mempool_event_callback_register(on_event, nullptr) == 0 ? 0 : -rte_errno;
+	if (error != 0)
+		MEMPOOL_LOG(ERR, "the end of pools cannot be watched: %s", rte_strerror(-error));
+	return error;
+}
+
 int alloc(rte_mempool *pool)
 {
+	if (const int error = watch_pools())
+		return error;
 	if (const int error = open_pool(pool))
 		return error;
 	pool->pool_data = FreeObjects::create(pool->size, pool->socket_id);

@@ -40,6 +40,16 @@ void unmap(const rte_mempool *pool, const Pool &p, const Chunk &chunk)
 		MEMPOOL_LOG(ERR, "pool %s: %p stays mapped: %s", pool->name, chunk.va, rte_strerror(-error));
 }
 
+void unmap_all(const rte_mempool *pool, Pool &p)
+{
+	if (p.show && is_last_user(p.domain))
+		iovad_dump(handle_of(p.domain), rte_log_get_stream());
+	p.show = false;
+	for (const Chunk &chunk : p.chunks)
+		unmap(pool, p, chunk);
+	p.chunks.clear();
+}
+
 int check_process(const rte_mempool *pool)
 {
 	if (!eal::kMbufsHoldIova) {
@@ -105,8 +115,13 @@ void unmap_last_chunk(const rte_mempool *pool)
 	p.chunks.pop_back();
 }
 
-// EAL has freed the memory already, which is no worse than what it does with any other
-// pool: whoever frees one has made sure that no device uses it.
+void unmap_pool(const rte_mempool *pool)
+{
+	std::lock_guard guard(mutex);
+	if (const auto place = pools.find(pool); place != pools.end())
+		unmap_all(pool, place->second);
+}
+
 void close_pool(const rte_mempool *pool)
 {
 	std::lock_guard guard(mutex);
@@ -117,12 +132,8 @@ void close_pool(const rte_mempool *pool)
 				    "memory", pool->name);
 		return;
 	}
-	const Pool &p = place->second;
-	if (p.show && is_last_user(p.domain))
-		iovad_dump(handle_of(p.domain), rte_log_get_stream());
-	for (const Chunk &chunk : p.chunks)
-		unmap(pool, p, chunk);
-	release_domain(p.domain);
+	unmap_all(pool, place->second);
+	release_domain(place->second.domain);
 	pools.erase(place);
 }
 

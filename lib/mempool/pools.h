@@ -15,7 +15,9 @@ int open_pool(const rte_mempool *pool);
 int map_chunk(const rte_mempool *pool, void *va, size_t len, rte_iova_t &iova);
 // What map_chunk() did last is undone.
 void unmap_last_chunk(const rte_mempool *pool);
-// Unmaps all of it. After a failed open_pool() it does nothing.
+// All of it is unmapped. Nothing where the pool is not of this driver, or not of this process.
+void unmap_pool(const rte_mempool *pool);
+// After unmap_pool(); unmaps what is left where that was not called. After a failed open_pool() it does nothing.
 void close_pool(const rte_mempool *pool);
 
 }  // namespace iovad::mempool

@@ -310,6 +310,29 @@ TEST_F(MempoolDriverTest, FailingMidwayLeavesNothing)
 	EXPECT_EQ(domain_named("mempool"), nullptr);
 }
 
+TEST_F(MempoolDriverTest, NothingIsMappedWhenMemoryGoesBack)
+{
+	struct GoneBack {
+		iovad_domain *domain;
+		rte_iova_t iova;
+	};
+	const Memory memory;
+	const Domain domain = soft_domain("back");
+	GoneBack gone{domain.get(), 0};
+	Pool pool(rte_mempool_create_empty("back", 16, 2048, 0, 0, SOCKET_ID_ANY, 0));
+	ASSERT_TRUE(pool && domain);
+	std::string settings = "domain=back";
+	ASSERT_EQ(rte_mempool_set_ops_byname(pool.get(), "iovad", settings.data()), 0);
+	const auto goes = [](rte_mempool_memhdr *piece, void *to) {
+		auto *g = static_cast<GoneBack *>(to);
+		g->iova = iovad_va2iova(g->domain, piece->addr, 1);
+	};
+	ASSERT_GT(rte_mempool_populate_iova(pool.get(), memory.at, 0, memory.kBytes, goes, &gone), 0);
+	ASSERT_NE(iovad_va2iova(domain.get(), memory.at, 1), RTE_BAD_IOVA);
+	pool.reset();
+	EXPECT_EQ(gone.iova, RTE_BAD_IOVA);
+}
+
 TEST_F(MempoolDriverTest, APieceTooSmallForAnObjectIsNotKept)
 {
 	Memory memory;

@@ -90,12 +90,11 @@ same_places() {
 	diff "$WORK/without" "$WORK/with"
 }
 
-# Whatever it finds ends testpmd. Where EAL's memory comes and goes, EAL gives a pool's back before the
-# driver hears of it, which is a finding (doc/debugging.md). What EAL begins with (-m) stays.
+# Whatever it finds ends testpmd.
 forwards_in_debug_mode() {
 	export IOVAD_DEBUG=on,fatal
 	local status=0
-	testpmd "stats=1,limit=$LIMIT" "$FORWARD" -d "$PLUGIN" -m 512 || status=$?
+	testpmd "stats=1,limit=$LIMIT" "$FORWARD" -d "$PLUGIN" || status=$?
 	unset IOVAD_DEBUG
 	[ "$status" -eq 0 ] && grep -qE 'RX-total: [1-9]' "$LOG"
 }
