@@ -316,6 +316,7 @@ TEST_F(MempoolDriverTest, NothingIsMappedWhenMemoryGoesBack)
 		iovad_domain *domain;
 		rte_iova_t iova;
 	};
+	configure("");
 	const Memory memory;
 	const Domain domain = soft_domain("back");
 	GoneBack gone{domain.get(), 0};
