@@ -4,7 +4,7 @@
 #include <bit>
 #include <vector>
 
-#include "../eal/model_oracle.h"
+#include "../eal/domain/model_oracle.h"
 #include "../unit/domain_fixture.h"
 #include "fuzz.h"
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "../eal/model_oracle.h"
+#include "../eal/domain/model_oracle.h"
 #include "../unit/tree_fixture.h"
 #include "core/address_space.h"
 #include "fuzz.h"
