@@ -47,7 +47,7 @@ placed() {
 # feed COMMANDS: when the testpmd that writes to SAYS is ready; before, it drops them.
 feed() {
 	for _ in $(seq 300); do
-		! grep -qE 'testpmd>|Cause:|Cannot|PANIC' "$SAYS" || break
+		! grep -qE 'testpmd>|exiting with code|Cannot|PANIC' "$SAYS" || break
 		sleep 0.1
 	done
 	echo -e "$1"

@@ -7,8 +7,8 @@ set -euo pipefail
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 WORK=$SOURCE/build-packages
 CHROOT_CACHE=$WORK/chroot
-# shellcheck source=test/packages/chroot.sh
-. "$SOURCE/test/packages/chroot.sh"
+# shellcheck source=test/lib/chroot.sh
+. "$SOURCE/test/lib/chroot.sh"
 TROUBLE=$(chroot_trouble)
 [ -n "$TROUBLE" ] || private_mounts bash "${BASH_SOURCE[0]}"
 # shellcheck source=test/lib/tap.sh

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A minimal Debian of this machine's release in a folder, from where this machine has its packages.
-# Who sources this runs in a mount namespace of its own (private_mounts): what is mounted
-# here nobody else sees, and it goes with the last process, however that ends.
+# A minimal Debian in a folder, from where this machine has its packages: of the release that
+# CHROOT_RELEASE names, else of this machine's. Who sources this runs in a mount namespace of its
+# own (private_mounts): what is mounted here nobody else sees, and it goes with the last process,
+# however that ends.
 #
 # CHROOT_CACHE keeps the base system and the packages from one run to the next.
 
@@ -21,13 +22,27 @@ chroot_trouble() {
 	fi
 }
 
+# This machine's.
 release_name() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 
+CHROOT_RELEASE=${CHROOT_RELEASE:-$(release_name)}
+
 # Debian's own of what apt is configured with: URI, release, component.
-sources() {
+sources_here() {
 	# shellcheck disable=SC2016 # apt's variables
 	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
 		awk -v name="$(release_name)" '$3 == "main" && ($2 == name || $2 ~ "^" name "-(updates|security)$")' | sort -u
+}
+
+# Has all releases.
+mirror() { sources_here | awk -v name="$(release_name)" '$2 == name { print $1; exit }'; }
+
+sources() {
+	if [ "$CHROOT_RELEASE" = "$(release_name)" ]; then
+		sources_here
+	else
+		echo "$(mirror) $CHROOT_RELEASE main"
+	fi
 }
 
 # base.tar, unless it is there.
@@ -39,11 +54,10 @@ chroot_base() {
 	[ -z "$proxy" ] || export http_proxy=${http_proxy:-$proxy}
 	rm -rf --one-file-system "$new"
 	mkdir -p "$new"
-	debootstrap --variant=minbase --include=ca-certificates "$(release_name)" "$new" \
-		"$(sources | awk -v name="$(release_name)" '$2 == name { print $1; exit }')"
-	tar -C "$new" --one-file-system -cf "$CHROOT_CACHE/base.tmp" .
-	mv "$CHROOT_CACHE/base.tmp" "$CHROOT_CACHE/base.tar"
-	rm -rf --one-file-system "$new"
+	debootstrap --variant=minbase --include=ca-certificates "$CHROOT_RELEASE" "$new" "$(mirror)" &&
+		tar -C "$new" --one-file-system -cf "$CHROOT_CACHE/base.tmp" . &&
+		mv "$CHROOT_CACHE/base.tmp" "$CHROOT_CACHE/base.tar" &&
+		rm -rf --one-file-system "$new"
 }
 
 # A fresh one, with apt as here: mirrors, and how they are reached.
@@ -69,9 +83,9 @@ chroot_remove() {
 	rm -rf --one-file-system "$CHROOT"
 }
 
+INSIDE=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+	RUNTIME_DIRECTORY=/tmp http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}"
+	chroot "$CHROOT")
+
 # inside COMMAND...
-inside() {
-	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-		RUNTIME_DIRECTORY=/tmp http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" \
-		chroot "$CHROOT" "$@"
-}
+inside() { "${INSIDE[@]}" "$@"; }
