@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the workers of a soak, in all processes, and its conductor share: a memzone. Each worker has a seat,
-// where it writes down what it owns before and after each call; so who finds the seat of a process that was
-// killed knows what that owned, but for the one call that it was in.
+// where it writes down what it owns before and after each call; so the seat of a process that was
+// killed says what that owned, but for the one call that it was in.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,7 @@ struct alignas(64) Seat {
 
 	std::atomic<Phase> phase;
 	std::atomic<uint64_t> standing;  // the halt that it stands at
-	std::atomic<const char *> doing; // of this process only: where it is, for who waits in vain
+	std::atomic<const char *> doing; // of this process only: where it is, for one that waits in vain
 	std::atomic<uint64_t> steps;
 	SoakCounts counts;  // the worker's alone; read while it stands, or is gone
 	Holding holding[kHoldings];

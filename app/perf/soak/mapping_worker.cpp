@@ -84,7 +84,7 @@ void *MappingWorker::reach(uint64_t iova, uint64_t len, uint32_t dir)
 	return memory;
 }
 
-// Both ends, and somewhere between: who has all pages in one mapping has them side by side.
+// Both ends, and somewhere between: pages that are all in one mapping lie side by side.
 bool MappingWorker::leads_to(uint64_t iova, const void *va, uint64_t len, uint32_t dir)
 {
 	const auto *const memory = static_cast<const char *>(va);

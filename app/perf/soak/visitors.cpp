@@ -95,7 +95,7 @@ void Visitors::come(unsigned i)
 	visits_++;
 }
 
-// Only one that has come: in the midst of EAL's start it may hold a lock of EAL's.
+// Only one that has come: during EAL's start it may hold a lock of EAL's.
 void Visitors::kill_one()
 {
 	const auto i = static_cast<unsigned>(random_() % pids_.size());

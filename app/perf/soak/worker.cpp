@@ -37,7 +37,7 @@ void Worker::run(uint64_t steps) noexcept
 
 void Worker::stand_if_told()
 {
-	// Acquire and release: who counts while all stand sees what they wrote, and they what it did.
+	// Acquire and release: the conductor, which counts while all stand, sees what they wrote, and they what it did.
 	const uint64_t halt = board_.halt.load(std::memory_order_acquire);
 	if (halt % 2 == 0)
 		return;
