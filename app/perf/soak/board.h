@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include <iovad/iovad.h>
 #include "soak/limits.h"
 #include "soak/marks.h"
 #include "soak/soak_report.h"
@@ -24,6 +25,16 @@ struct Holding {
 	void *va;       // of mapped memory
 	uint32_t slot;  // where the owner has that from
 };
+
+// What was allocated or reserved, back to the domain. 0 or a negative errno.
+inline int give_back(iovad_domain *domain, const Holding &h)
+{
+	switch (h.kind) {
+	case Holding::cached: return iovad_free(domain, h.iova, h.len);
+	case Holding::exact: return iovad_free_range(domain, h.iova, h.len);
+	default: return iovad_unreserve(domain, h.iova, h.len);
+	}
+}
 
 constexpr unsigned kHoldings = 512;
 

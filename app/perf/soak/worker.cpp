@@ -143,13 +143,7 @@ void Worker::release(Holding &h)
 {
 	doing("giving back");
 	part(h);
-	int status;
-	if (h.kind == Holding::cached)
-		status = iovad_free(domain_, h.iova, h.len);
-	else if (h.kind == Holding::exact)
-		status = iovad_free_range(domain_, h.iova, h.len);
-	else
-		status = iovad_unreserve(domain_, h.iova, h.len);
+	const int status = give_back(domain_, h);
 	// Part of what is reserved may need a node.
 	if (judge("giving back", status, h.kind == Holding::reserved ? lack : not_fail) == Outcome::refused) {
 		board_.marks.claim(h.iova, h.len, number_);
