@@ -345,7 +345,7 @@ IOVAD_HOT_INLINE bool iovad_hot_put_retired(struct iovad_hot_retire_queue *q, ui
 		return false;
 	q->entry[put % IOVAD_HOT_RETIRED] = first << 12 | more;
 	__atomic_store_n(&q->granules, granules, __ATOMIC_RELAXED);
-	/* Release: who sees the count sees the entry, and what the caller did before. */
+	/* Release: whoever sees the count sees the entry, and what the caller did before. */
 	__atomic_store_n(&q->put, put + 1, __ATOMIC_RELEASE);
 	return true;
 }
