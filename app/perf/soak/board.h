@@ -27,7 +27,7 @@ struct Holding {
 };
 
 // What was allocated or reserved, back to the domain. 0 or a negative errno.
-inline int give_back(iovad_domain *domain, const Holding &h)
+inline int give_back_to(iovad_domain *domain, const Holding &h)
 {
 	switch (h.kind) {
 	case Holding::cached: return iovad_free(domain, h.iova, h.len);

@@ -140,7 +140,7 @@ void Visitors::inherit(Holding &h, unsigned seat)
 	board_.marks.release(h.iova, h.len, seat);
 	if (state == Holding::leaving)
 		return;
-	const int status = give_back(domain_, h);
+	const int status = give_back_to(domain_, h);
 	inherited_++;
 	if (status != 0) {
 		fprintf(stderr, "iovad-perf: cannot free for a killed process: %s\n", strerror(-status));

@@ -143,7 +143,7 @@ void Worker::release(Holding &h)
 {
 	doing("giving back");
 	part(h);
-	const int status = give_back(domain_, h);
+	const int status = give_back_to(domain_, h);
 	// Part of what is reserved may need a node.
 	if (judge("giving back", status, h.kind == Holding::reserved ? lack : not_fail) == Outcome::refused) {
 		board_.marks.claim(h.iova, h.len, number_);
