@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kSmall = 96, kLarge = 3, kRegions = 4, kBounced = 24;
 constexpr uint64_t kSmallBytes = 128 << 10, kLargeBytes = uint64_t{256} << 20, kRegionBytes = 4 << 20;
 constexpr uint64_t kAll = kSmall * kSmallBytes + kLarge * kLargeBytes + kRegions * kRegionBytes;
-constexpr uint64_t kNoLimit = UINT64_MAX, kLongestLazy = 4094 * kSoakGranule;
+constexpr uint64_t kNoLimit = UINT64_MAX;
 
 char byte_of(uint64_t seed, uint64_t i) { return static_cast<char>((seed + i) * 0x9e3779b97f4a7c15 >> 56); }
 
@@ -189,8 +189,8 @@ void MappingWorker::release(Holding &h)
 		status = iovad_region_remove(domain_, h.va, h.len);
 	else
 		status = lazily ? iovad_unmap(domain_, h.iova, h.len) : iovad_unmap_strict(domain_, h.iova, h.len);
-	// What is long is unmapped strictly all the same.
-	const Outcome outcome = judge("unmapping", status, lazily && h.len < kLongestLazy ? not_fail : faults_);
+	// Lazily too: it is done here where it is long, and where the control lcore gets no CPU.
+	const Outcome outcome = judge("unmapping", status, faults_);
 	// What could not be unmapped is in quarantine, and no longer ours.
 	slot.may_linger |= lazily || outcome != Outcome::done;
 	slot.used = false;

@@ -116,7 +116,8 @@ IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64
  * lcore has run recently, the caller unmaps all of them: this then works as
  * iovad_unmap_strict() does. Both are counted as `helps`.
  * @param d, iova, len as iovad_unmap_strict().
- * @return 0; -EINVAL, -ENOTSUP as iovad_unmap_strict(). What is not mapped with that
+ * @return 0; -EINVAL, -ENOTSUP as iovad_unmap_strict(), and where the caller unmaps at once
+ *   also -ENOENT and -EIO. Otherwise what is not mapped with that
  *   length is found later: logged, and counted as `bad_unmaps`. Unmapping twice may end
  *   the mapping of whoever got the address next, if its length is the same. With
  *   IOVAD_DOMAIN_F_DEBUG it is found at once, -ENOENT, unless the address has come again with
