@@ -71,7 +71,7 @@ compile() {
 	logged "${dir##*/}-ninja" ninja -C "$dir" -j "$(build_jobs)" "$@"
 }
 
-# Under sudo the build folders belong to who called it, as if built without.
+# Under sudo the build folders belong to whoever called it, as if built without.
 give_folders_to_caller() {
 	[ -n "${SUDO_UID:-}" ] || return 0
 	chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$REPO"/build* 2>/dev/null || true

@@ -11,8 +11,8 @@
 // remembered until there are nodes. Nodes can be added, from outside, at any time.
 //
 // What is given back may be held back for a while (hold_back()), in the order in which it came: free, but
-// handed out to nobody before who was refused asks for it (release_held_back()). So that who uses it still does
-// not meet somebody else's.
+// not handed out before a refused request asks for it (release_held_back()). So a device that still uses it
+// does not meet somebody else's memory.
 #pragma once
 
 #include "core/range_tree/range_tree.h"
@@ -100,10 +100,10 @@ public:
 	// done can be undone.
 	void share();
 
-	// Holds the lock; and what one who died under it has left half done is in order again.
+	// Holds the lock; and what a process that died with it left half done is in order again.
 	class [[nodiscard]] Guard {
 	public:
-		// One who dies at the repair leaves the lock to the next, who repairs.
+		// A process that dies at the repair leaves the lock to the next, which repairs.
 		explicit Guard(AddressSpace &space) : lock_(space.lock_)
 		{
 			if (lock_.lock()) [[unlikely]]

@@ -28,7 +28,7 @@ void AddressSpace::keep_back(Pfn start, Pfn end)
 	held_back_.granules += end - start;
 }
 
-// Counted among what was given back once more: who was refused just before must ask again.
+// Counted once more as given back: a request that was refused just before must try again.
 void AddressSpace::release_oldest()
 {
 	const Span span = held_back_.places[(held_back_.ever - held_back_.count) % held_back_.most];

@@ -42,7 +42,7 @@ Status AddressSpace::reserve(Pfn start, Pfn end)
 void AddressSpace::reserve_but(const Reserving &what)
 {
 	reserving_ = what;
-	// For who inherits the lock: see Journal.
+	// For whoever inherits the lock: see Journal.
 	std::atomic_signal_fence(std::memory_order_seq_cst);
 	is_reserving_ = true;
 	std::atomic_signal_fence(std::memory_order_seq_cst);

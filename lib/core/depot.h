@@ -70,10 +70,10 @@ public:
 	// any in hand: all but those that are kept(magazine), by caches, come back. Out go those that hold addresses,
 	// to be emptied and put back.
 	template <class Kept> void rebuild(Kept kept, MagazineList &out);
-	// One who held a lock of it died.
+	// A process died that held a lock of it.
 	bool inherited() const;
 
-	// Magazines in use, wherever they are. Acquire pairs with put_back(): who sees none
+	// Magazines in use, wherever they are. Acquire pairs with put_back(): whoever sees none
 	// sees what they held back in the tree.
 	uint32_t granted() const { return granted_.load(std::memory_order_acquire); }
 	Charge charge(unsigned zone);

@@ -14,7 +14,7 @@ iovad_hot_retire_queue closed;
 }  // namespace
 
 // Addresses that are neither in the tree nor in a magazine that a reclaimer can find.
-// Who is refused by the tree waits for them to land.
+// A request that the tree refuses waits for them to land.
 class Domain::InFlight {
 public:
 	// Of this cache, whose owner the caller is, or of none.
@@ -204,7 +204,7 @@ Status Domain::alloc_from_tree(LcoreCache *cache, const Request &r, Effort effor
 		const uint64_t frees = space.frees();
 		Status status;
 		// What is taken ahead lies side by side where it can: so it is unmapped in few calls. And
-		// in the bin's zone, not below it: who reaches no further may need that, and it would
+		// in the bin's zone, not below it: a device that reaches no further may need that, and it would
 		// be kept where nobody looks for it.
 		const Pfn floor = r.cached ? geometry().pfn(hot_.zone_first[r.bin.zone()]) : 0;
 		const bool row = ahead != 0 &&

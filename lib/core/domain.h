@@ -224,8 +224,8 @@ private:
 	{
 		store_relaxed(hot_.lcore[lcore + 1].cache, cache.hot());
 	}
-	// klass: as an offset, see Bin. Zones by branches: who asks on one lcore mostly asks
-	// with one limit, and gets addresses of one zone.
+	// klass: as an offset, see Bin. Zones by branches: the requests of one lcore mostly have
+	// one limit, and get addresses of one zone.
 	[[gnu::always_inline]] bool alloc_of_class(unsigned lcore, uint64_t klass, uint64_t limit,
 						   uint64_t &iova) const
 	{

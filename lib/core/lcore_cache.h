@@ -86,7 +86,7 @@ public:
 	// Acquire pairs with iovad_hot_leave(): what the owner did inside is seen.
 	bool busy() const { return (__atomic_load_n(&hot_.visits, __ATOMIC_ACQUIRE) & 1) != 0; }
 
-	// Addresses between it and the tree, in the hands of its owner. Release pairs with flying(): who sees
+	// Addresses between it and the tree, in the hands of its owner. Release pairs with flying(): whoever sees
 	// none sees where they landed.
 	void take_off() { in_flight_.store(in_flight_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
 	void land() { in_flight_.store(in_flight_.load(std::memory_order_relaxed) - 1, std::memory_order_release); }

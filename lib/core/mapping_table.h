@@ -92,7 +92,7 @@ public:
 		Name name;
 		return find_va(address, len, out, name);
 	}
-	// And the mapping's name, by which who remembers it can ask whether it is still there. 0 is none's.
+	// And the mapping's name, by which one can ask later whether it is still there. 0 is none's.
 	using Name = PageIndex::Entry;
 	bool find_va(uint64_t address, uint64_t len, Mapping &out, Name &name) const;
 	bool is_mapped(Name name) const
@@ -100,7 +100,7 @@ public:
 		return records_[number(name)].generation.load(std::memory_order_relaxed) == name >> 32;
 	}
 
-	// How many were ever removed. Who sees one counted finds it by no lookup, and its name is nobody's.
+	// How many were ever removed. Whoever sees one counted finds it by no lookup, and its name is nobody's.
 	uint64_t removals() const { return removals_.load(std::memory_order_acquire); }
 
 	SpinLock &lock() { return lock_; }
@@ -147,8 +147,8 @@ public:
 	// One that [va, va + len) may share: a region that holds it and allows dir, or a mapping
 	// of exactly these pages for dir. Not a larger one, nor larger granules: some page of it
 	// might belong to nobody any more when its mapper is done, be given back, and come again as
-	// other memory, while the mapping, kept by who shares it, still leads to the old. In either
-	// case what is shared ends at or below the limit.
+	// other memory, while the mapping, kept by the one that shares it, still leads to the old. In
+	// either case what is shared ends at or below the limit.
 	// With prefer_newest(), regions only: whether the mapping is being retired is not known here.
 	MappingRecord *shareable(uint64_t va, uint64_t len, uint32_t dir, uint64_t limit);
 

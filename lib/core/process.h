@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Processes that share a domain, as each knows the others: who holds a lock or a cache may have been
+// Processes that share a domain, as each knows the others: the holder of a lock or a cache may have been
 // killed, and others have to go on.
 //
-// A ProcessId is a pid with, above it, which pid namespace that is of. Of a process of another
-// namespace nobody can tell whether it is alive: it counts as alive.
+// A ProcessId is a pid, with its pid namespace in the bits above. Nobody can tell whether a process
+// of another namespace is alive: it counts as alive.
 #pragma once
 
 #include <cstdint>

@@ -183,7 +183,7 @@ bool RetireQueues::due(uint64_t now)
 RetireQueues::Deferred RetireQueues::deferred() const
 {
 	// What is done first: it was put before. Acquire pairs with done(), so that it stays first, and
-	// who finds nothing deferred sees that all of it is gone.
+	// whoever finds nothing deferred sees that all of it is gone.
 	const uint64_t entries = done_entries_.load(std::memory_order_acquire);
 	const uint64_t granules = done_granules_.load(std::memory_order_acquire);
 	Deferred sum = {};

@@ -155,7 +155,7 @@ public:
 	// Of all that was put and is not done. Exact when nothing runs beside the call; else not
 	// less than what was put before it and is not done after it, and at most the budget.
 	Deferred deferred() const;
-	// Notes the peak. By who takes, before it does.
+	// Notes the peak. Called by the taker, before it takes.
 	void note_peak();
 	// What the control lcore has taken and not done yet came no earlier than this.
 	void set_in_work_since(uint64_t since) { in_work_since_.store(since, std::memory_order_relaxed); }

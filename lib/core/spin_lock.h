@@ -4,8 +4,8 @@
 // and a ticket whose holder is off the CPU would stop everybody behind it. For the same
 // reason a waiter gives up the CPU after a while.
 //
-// It says which process holds it. Who waits long looks whether that is alive, and takes the lock
-// over where it is not: inherited() tells that what the lock guards may be half done.
+// It says which process holds it. A waiter looks, after a while, whether that is alive, and takes the
+// lock over where it is not: inherited() tells that what the lock guards may be half done.
 #pragma once
 
 #include <atomic>
@@ -31,7 +31,7 @@ public:
 	// For all locks of this process, before others can see one: until then nobody tells whether it died.
 	static void introduce(ProcessId process = this_process()) { holder_.store(process, std::memory_order_relaxed); }
 
-	// True: it is taken over from one who died.
+	// True: it is taken over from a process that died.
 	bool lock()
 	{
 		while (!try_lock()) [[unlikely]] {
@@ -48,12 +48,12 @@ public:
 	}
 	void unlock() { locked_.store(0, std::memory_order_release); }
 
-	// One who died has it, and nobody has taken it over yet.
+	// A process that died has it, and nobody has taken it over yet.
 	bool abandoned() const
 	{
 		return is_dead(locked_.load(std::memory_order_relaxed));
 	}
-	// With the lock held: whether one who died had it, since set_sound().
+	// With the lock held: whether a process died with it since set_sound().
 	bool inherited() const { return inherited_.load(std::memory_order_relaxed); }
 	void set_sound() { inherited_.store(false, std::memory_order_relaxed); }
 
@@ -63,7 +63,7 @@ private:
 	static constexpr unsigned kYieldsToLook = 64;
 	static constexpr ProcessId kSomebody = ~ProcessId{0};
 
-	// True: it is the caller's now, from one who died.
+	// True: it is the caller's now, taken over from a process that died.
 	[[gnu::noinline, gnu::cold]] bool wait()
 	{
 		for (unsigned i = 0; const ProcessId holder = locked_.load(std::memory_order_relaxed); ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an operation came to. eal/status_errno.h turns it into an errno.
+// How an operation ended. eal/status_errno.h turns it into an errno.
 #pragma once
 
 namespace iovad::core {

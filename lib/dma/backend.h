@@ -18,7 +18,7 @@ using core::Status;
 // As IOVAD_TO_DEVICE and its kin.
 enum Direction : uint32_t { kToDevice = 1, kFromDevice = 2, kBidirectional = 3 };
 
-// What a call came to. The layer above logs it: it knows the domain's name.
+// How a call ended. The layer above logs it: it knows the domain's name.
 struct Outcome {
 	Status status = Status::ok;
 	int error = 0;            // errno, where the system said one

@@ -21,7 +21,7 @@
 
 namespace iovad::dma {
 
-// What nobody who called is told, for the log.
+// What no caller is told: for the log.
 enum class Trouble {
 	unmap_failed,       // of what was unmapped lazily: it is in quarantine
 	still_quarantined,  // after Quarantine::kTriesReported tries
@@ -59,8 +59,8 @@ public:
 	// How many mappings are gone, and their addresses and records free, by the time it says so.
 	// Acquire pairs with give_back().
 	uint64_t given_back() const { return given_back_.load(std::memory_order_acquire); }
-	// Not in quarantine, nor being tried again just now: it is gone, and so it stays. Waits for who is
-	// trying, so a report, which may come from there, must not ask.
+	// Not in quarantine, nor being tried again just now: it is gone, and stays so. Waits for an attempt
+	// under way, so a report, which may come from there, must not ask.
 	bool settled(uint64_t iova)
 	{
 		std::lock_guard guard(retry_mutex_);

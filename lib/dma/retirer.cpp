@@ -107,8 +107,8 @@ bool Retirer::put_shared(uint64_t iova, uint64_t len)
 
 bool Retirer::is_served() const { return core::now_ns() < served_until_.load(std::memory_order_relaxed); }
 
-// Who finds no room makes some, by unmapping a batch of what it has put itself. Where that is
-// nothing, because others use the budget up, or where nobody serves, this entry is done at once.
+// A caller that finds no room makes some, by unmapping a batch of what it has put itself. If that is
+// nothing, because others use the budget up, or if nobody serves, this entry is done at once.
 bool Retirer::put(unsigned lcore, uint64_t iova, uint64_t len)
 {
 	// What can never be deferred is no reason to empty a queue.
@@ -185,7 +185,7 @@ unsigned Retirer::pass(unsigned lcore)
 	if (queues_.due(begin))
 		take_all(lcore);
 	const bool scarce = queues_.scarce();
-	// Twice the time that it took of late is left for it.
+	// Twice the time that it took recently is left for it.
 	const uint64_t before = begin - (patience - std::min(patience, 2 * work_));
 	if (!scarce && pass_->held.oldest() > before)
 		return 0;
@@ -291,7 +291,7 @@ unsigned Retirer::end_uses(std::span<const uint64_t> entries, std::span<MappingR
 	return n;
 }
 
-// Who began to help before this was called has ended.
+// Whoever began to help before this was called has ended.
 void Retirer::wait_for_helpers()
 {
 	unsigned before;

@@ -81,11 +81,11 @@ private:
 	std::atomic<bool> told_ = false;  // that nobody serves
 	Watch watch_;
 	std::atomic<core::RetireQueue *> by_lcore_[core::kMaxLcores] = {};
-	core::SpinLock shared_lock_;  // of who puts into the shared queue
+	core::SpinLock shared_lock_;  // of those that put into the shared queue
 
 	std::mutex pass_mutex_;  // one control pass or drain() at a time
 	std::unique_ptr<Pass> pass_;
-	uint64_t work_ = 0;      // nanoseconds that passes took which removed something: the most of late
+	uint64_t work_ = 0;      // nanoseconds that passes took which removed something: the recent maximum
 
 	// Owners that help, by the phase in which they began: drain() ends a phase and waits for it.
 	core::SpinLock helpers_lock_;

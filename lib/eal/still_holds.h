@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // rte_eal_cleanup() unmaps EAL's memory and tells nobody. A program that forgot to stop its control
-// lcore, or its domains, before that shall get to its end.
+// lcore, or to destroy its domains, before that must end without a crash all the same.
 #pragma once
 
 #include <cerrno>
@@ -14,7 +14,7 @@
 
 namespace iovad::eal {
 
-// Whether memory is there and begins with what it began with: something else may have been mapped in its
+// Whether memory is still there and begins as it did: something else may have been mapped in its
 // place. bytes: at most 16. A system call, which does not fault.
 inline bool still_holds(const void *memory, const void *beginning, size_t bytes)
 {

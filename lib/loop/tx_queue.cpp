@@ -111,7 +111,7 @@ void TxQueue::transmit(RxQueue *receiver)
 		counts_.no_peer.add();
 }
 
-// Outside of the device's bursts: who frees an mbuf may unmap what it held.
+// Outside of the device's bursts: freeing an mbuf may unmap what it held.
 uint32_t TxQueue::free_done(uint32_t most)
 {
 	constexpr uint32_t kAtOnce = 64;

@@ -47,7 +47,7 @@ check "the reference of the headers, without a warning" reference
 check "each exported function is in it" all_functions
 check "it would warn of a parameter without a word" warned '/^ \* @param len bytes, at least 1/d' \
 	iovad_dma.h "parameter 'len'"
-check "and of a return value" warned '/^ \* @return items/,/^ \*\//{/\*\//!d}' \
+check "and of a return value" warned '/^ \* @return how much/,/^ \*\//{/\*\//!d}' \
 	iovad_control.h "return type of member iovad_control_poll"
 check "and of a member" warned '/uint64_t used_bytes/s#/\*.*##' iovad_bounce.h "used_bytes"
 check "and of a function" warned '$!N; s#/\*\*\n \* Start a thread#/*\n * Start a thread#; P; D' \

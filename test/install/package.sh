@@ -35,12 +35,12 @@ flags() { read -ra FLAGS <<<"$(pkg-config "$@" libiovad)"; }
 
 build_shared() {
 	flags --cflags --libs
-	gcc -std=c11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/shared" "${FLAGS[@]}"
+	gcc -std=gnu11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/shared" "${FLAGS[@]}"
 }
 
 build_optimized() {
 	flags --cflags --libs
-	gcc -std=c11 -O2 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/optimized" "${FLAGS[@]}"
+	gcc -std=gnu11 -O2 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/optimized" "${FLAGS[@]}"
 }
 
 # The loader refuses such a program where the library's layout has another number.
@@ -50,7 +50,7 @@ calls_no_alloc() { ! nm -D "$WORK/optimized" | grep -qE 'iovad_(alloc|free)(@|$)
 build_static() {
 	flags --cflags --libs
 	FLAGS=("${FLAGS[@]/#-liovad/-l:libiovad.a}")
-	gcc -std=c11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/static" "${FLAGS[@]}" \
+	gcc -std=gnu11 -Wall -Wextra -Werror "$WORK/example.c" -o "$WORK/static" "${FLAGS[@]}" \
 		-lstdc++ -ltbb -lpthread
 }
 

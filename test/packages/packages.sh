@@ -30,10 +30,16 @@ all_are_built() {
 	for name in "${NAMES[@]}" "${DRIVERS[@]}"; do ls "$WORK/${name}"_*.deb; done
 }
 
-# has_pages PACKAGE PAGE...
-has_pages() {
-	local page
-	for page in "${@:2}"; do dpkg -c "$WORK/$1"_*.deb | grep "/usr/share/man/$page.gz$" || return; done
+# has PACKAGE FILE...: below usr/share, compressed.
+has() {
+	local file
+	for file in "${@:2}"; do dpkg -c "$WORK/$1"_*.deb | grep "/usr/share/$file.gz$" || return; done
+}
+
+have_guides() {
+	has libiovad-dev doc/libiovad-dev/linking.md && has iovad-tools doc/iovad-tools/operating.md &&
+		has librte-mempool-iovad doc/librte-mempool-iovad/mempool.md &&
+		has librte-net-iovad-loop doc/librte-net-iovad-loop/loop.md
 }
 
 lintian_is_content() { lintian --allow-root --fail-on error,warning --tag-display-limit 0 "$WORK"/iovad_*.changes; }
@@ -130,8 +136,8 @@ fi
 check "the packages are built" build_packages
 check "all of them" all_are_built
 check "lintian is content" lintian_is_content
-check "the programs come with their manual pages" has_pages iovad-tools man1/iovad-perf.1 man1/iovad-top.1
-check "and the library's" has_pages libiovad-dev man7/iovad.7
+check "the manual pages come with the programs" has iovad-tools man/man{1/iovad-perf.1,1/iovad-top.1,7/iovad.7}
+check "each package comes with its guide" have_guides
 check "the ABI of what is packaged" bash "$SOURCE/test/abi/abi.sh" "$SOURCE" "$WORK"/src/build-debian/lib/libiovad.so.0
 if [ -n "$TROUBLE" ]; then
 	skip "the packages are installed and used" "$TROUBLE"

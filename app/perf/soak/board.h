@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the workers of a soak, in all processes, and its conductor share: a memzone. Each worker has a seat,
-// where it writes down what it owns before and after each call; so who finds the seat of a process that was
-// killed knows what that owned, but for the one call that it was in.
+// where it writes down what it owns before and after each call; so the seat of a process that was
+// killed says what that owned, but for the one call that it was in.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
+#include <iovad/iovad.h>
 #include "soak/limits.h"
 #include "soak/marks.h"
 #include "soak/soak_report.h"
@@ -25,6 +26,16 @@ struct Holding {
 	uint32_t slot;  // where the owner has that from
 };
 
+// What was allocated or reserved, back to the domain. 0 or a negative errno.
+inline int give_back_to(iovad_domain *domain, const Holding &h)
+{
+	switch (h.kind) {
+	case Holding::cached: return iovad_free(domain, h.iova, h.len);
+	case Holding::exact: return iovad_free_range(domain, h.iova, h.len);
+	default: return iovad_unreserve(domain, h.iova, h.len);
+	}
+}
+
 constexpr unsigned kHoldings = 512;
 
 struct alignas(64) Seat {
@@ -32,7 +43,7 @@ struct alignas(64) Seat {
 
 	std::atomic<Phase> phase;
 	std::atomic<uint64_t> standing;  // the halt that it stands at
-	std::atomic<const char *> doing; // of this process only: where it is, for who waits in vain
+	std::atomic<const char *> doing; // of this process only: where it is, for one that waits in vain
 	std::atomic<uint64_t> steps;
 	SoakCounts counts;  // the worker's alone; read while it stands, or is gone
 	Holding holding[kHoldings];

@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kSmall = 96, kLarge = 3, kRegions = 4, kBounced = 24;
 constexpr uint64_t kSmallBytes = 128 << 10, kLargeBytes = uint64_t{256} << 20, kRegionBytes = 4 << 20;
 constexpr uint64_t kAll = kSmall * kSmallBytes + kLarge * kLargeBytes + kRegions * kRegionBytes;
-constexpr uint64_t kNoLimit = UINT64_MAX, kLongestLazy = 4094 * kSoakGranule;
+constexpr uint64_t kNoLimit = UINT64_MAX;
 
 char byte_of(uint64_t seed, uint64_t i) { return static_cast<char>((seed + i) * 0x9e3779b97f4a7c15 >> 56); }
 
@@ -84,7 +84,7 @@ void *MappingWorker::reach(uint64_t iova, uint64_t len, uint32_t dir)
 	return memory;
 }
 
-// Both ends, and somewhere between: who has all pages in one mapping has them side by side.
+// Both ends, and somewhere between: pages that are all in one mapping lie side by side.
 bool MappingWorker::leads_to(uint64_t iova, const void *va, uint64_t len, uint32_t dir)
 {
 	const auto *const memory = static_cast<const char *>(va);
@@ -189,8 +189,8 @@ void MappingWorker::release(Holding &h)
 		status = iovad_region_remove(domain_, h.va, h.len);
 	else
 		status = lazily ? iovad_unmap(domain_, h.iova, h.len) : iovad_unmap_strict(domain_, h.iova, h.len);
-	// What is long is unmapped strictly all the same.
-	const Outcome outcome = judge("unmapping", status, lazily && h.len < kLongestLazy ? not_fail : faults_);
+	// Lazily too: it is done here where it is long, and where the control lcore gets no CPU.
+	const Outcome outcome = judge("unmapping", status, faults_);
 	// What could not be unmapped is in quarantine, and no longer ours.
 	slot.may_linger |= lazily || outcome != Outcome::done;
 	slot.used = false;

@@ -95,7 +95,7 @@ void Visitors::come(unsigned i)
 	visits_++;
 }
 
-// Only one that has come: in the midst of EAL's start it may hold a lock of EAL's.
+// Only one that has come: during EAL's start it may hold a lock of EAL's.
 void Visitors::kill_one()
 {
 	const auto i = static_cast<unsigned>(random_() % pids_.size());
@@ -140,13 +140,7 @@ void Visitors::inherit(Holding &h, unsigned seat)
 	board_.marks.release(h.iova, h.len, seat);
 	if (state == Holding::leaving)
 		return;
-	int status;
-	if (h.kind == Holding::cached)
-		status = iovad_free(domain_, h.iova, h.len);
-	else if (h.kind == Holding::exact)
-		status = iovad_free_range(domain_, h.iova, h.len);
-	else
-		status = iovad_unreserve(domain_, h.iova, h.len);
+	const int status = give_back_to(domain_, h);
 	inherited_++;
 	if (status != 0) {
 		fprintf(stderr, "iovad-perf: cannot free for a killed process: %s\n", strerror(-status));

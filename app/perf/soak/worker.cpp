@@ -37,7 +37,7 @@ void Worker::run(uint64_t steps) noexcept
 
 void Worker::stand_if_told()
 {
-	// Acquire and release: who counts while all stand sees what they wrote, and they what it did.
+	// Acquire and release: the conductor, which counts while all stand, sees what they wrote, and they what it did.
 	const uint64_t halt = board_.halt.load(std::memory_order_acquire);
 	if (halt % 2 == 0)
 		return;
@@ -143,13 +143,7 @@ void Worker::release(Holding &h)
 {
 	doing("giving back");
 	part(h);
-	int status;
-	if (h.kind == Holding::cached)
-		status = iovad_free(domain_, h.iova, h.len);
-	else if (h.kind == Holding::exact)
-		status = iovad_free_range(domain_, h.iova, h.len);
-	else
-		status = iovad_unreserve(domain_, h.iova, h.len);
+	const int status = give_back_to(domain_, h);
 	// Part of what is reserved may need a node.
 	if (judge("giving back", status, h.kind == Holding::reserved ? lack : not_fail) == Outcome::refused) {
 		board_.marks.claim(h.iova, h.len, number_);

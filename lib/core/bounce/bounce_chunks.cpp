@@ -86,7 +86,7 @@ Status BounceSlots::serve_chunk(unsigned index)
 	return status;
 }
 
-// On a miss. Behind the lock, so that who finds none sees that one was served. The highest one, as slots are taken from the top.
+// On a miss. Under the lock, so that whoever finds none sees that one was served. The highest one, as slots are taken from the top.
 bool BounceSlots::take_standby()
 {
 	LockGuard guard(state_->standby_lock);

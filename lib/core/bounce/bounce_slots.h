@@ -36,7 +36,7 @@ inline constexpr uint32_t kBounceToDevice = 1, kBounceFromDevice = 2, kBounceBid
 inline constexpr uint32_t kBounceOverwrite = 4;  // IOVAD_BOUNCE_OVERWRITE
 inline constexpr uint32_t kBounceSkipCopy = 1;   // IOVAD_BOUNCE_F_SKIP_COPY
 
-// What a data path's call came to: the errnos of iovad_bounce.h, one for one.
+// How a call of the data path ended: the errnos of iovad_bounce.h, one for one.
 enum class BounceStatus : uint8_t {
 	ok,
 	invalid,          // EINVAL
@@ -100,7 +100,7 @@ struct BounceState {
 		ChunkRecords *records;  // never null
 
 		std::byte *load_va() const { return load_relaxed(va); }
-		// Acquire pairs with add_chunk(): who sees the records sees them formatted.
+		// Acquire pairs with add_chunk(): whoever sees the records sees them formatted.
 		ChunkRecords *load_records() const { return __atomic_load_n(&records, __ATOMIC_ACQUIRE); }
 	};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a change of the tree, or beside it, overwrites, so that it can be undone where a process was killed in its
-// midst. A plain struct in shared memory, under the tree's lock; kept only where processes share the tree.
+// What a change of the tree, or beside it, overwrites, so that it can be undone if a process is killed in the middle
+// of it. A plain struct in shared memory, under the tree's lock; kept only where processes share the tree.
 //
-// What a process stored before it died others see in its order; so fences are for the compiler alone.
+// Others see the stores of a dead process in program order; so fences are for the compiler alone.
 #pragma once
 
 #include <cstddef>

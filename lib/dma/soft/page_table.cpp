@@ -92,7 +92,7 @@ unsigned PageTable::fill(Table &table, unsigned level, Range r, uint64_t access)
 		const Entry old = table.get(i);
 		Table &below = old.empty() ? pool_.take() : old.table();
 		const unsigned more = fill(below, level - 1, part, access);
-		// Not where the count stays: the line is in the caches of who walks.
+		// Not where the count stays: the line is in the caches of those that walk.
 		if (more != 0)
 			table.set(i, Entry::link(below, old.used() + more));
 		taken += old.empty();

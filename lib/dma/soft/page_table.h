@@ -85,7 +85,7 @@ private:
 	{
 		const Table *table = root_;
 		for (unsigned shift = level_shift(top_);; shift -= kEntryBits) {
-			// Who has been overtaken may come below the last level, and the shift below 0.
+			// A reader that was overtaken may come below the last level, and the shift below 0.
 			const Entry e = table->get(iova >> (shift % 64) & (kEntries - 1));
 			step();
 			if (!e.is_link())

@@ -77,7 +77,7 @@ public:
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override;
 	// All or nothing, and one flush. not_found: no run of whole mappings; nothing changed.
 	// busy: so, but another thread is unmapping some of it. failed: a device does not end its
-	// burst; the addresses translate no more, but each mapping's are taken until another
+	// burst; the addresses no longer translate, but each mapping's are taken until another
 	// unmap(), of it alone or in a run, succeeds.
 	Outcome unmap(uint64_t iova, uint64_t len, uint64_t mapped) override;
 	using Backend::unmap;
@@ -86,8 +86,8 @@ public:
 
 	// Where a device's access to len bytes at iova goes. Any thread; takes no lock unless it
 	// faults, and then only to report. The memory must be one piece, in however many
-	// leaves and mappings. A length of 0 is checked like 1. What it returns is good while the
-	// mapping lives; who cannot know that asks inside a Requester::Burst.
+	// leaves and mappings. A length of 0 is checked like 1. What it returns is valid while the
+	// mapping lives; a caller that cannot know that asks inside a Requester::Burst.
 	Translation translate(uint64_t iova, uint64_t len, Access access)
 	{
 		if (iova <= last_) [[likely]] {

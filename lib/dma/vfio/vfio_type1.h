@@ -36,7 +36,7 @@ public:
 	bool pins_memory() const override { return true; }
 	Outcome info(Info &out) override;
 	Outcome map(uint64_t iova, void *va, uint64_t len, uint32_t dir) override;
-	// One call, in which the kernel removes mapping after mapping; flushes are its affair.
+	// One call, in which the kernel removes mapping after mapping; it also sees to flushes.
 	// Success of the kernel is not enough: the size it reports, the sum of what it removed,
 	// must be the one asked for. ok also where nothing is mapped any more: mappings end with
 	// the last device, and those of a run that failed may be gone.

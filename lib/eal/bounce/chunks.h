@@ -4,9 +4,9 @@
 // it, devices may still reach it, so its memory and its place in the window stay until the
 // mapper says that it is gone. Where a device does not answer each try takes long: the next comes after
 // a pause that doubles, from 10 ms to 1 s, and no other chunk goes meanwhile. One of which somebody has
-// mapped a part, as if it were theirs, keeps no other; it is tried again after 100 ms.
+// mapped a part, as if it were theirs, delays no other; it is tried again after 100 ms.
 //
-// One thread at a time: who creates or destroys the pool, or the control lcore. May block.
+// One thread at a time: the creator or destroyer of the pool, or the control lcore. May block.
 #pragma once
 
 #include <utility>

@@ -49,7 +49,7 @@ void *BounceMemory::take_unused()
 	return chunk;
 }
 
-// A pool of this name that is gone may have left zones behind, see bounce_pool.cpp.
+// An earlier pool of this name may have left zones behind: see end_pool() in pool.cpp.
 const rte_memzone *BounceMemory::reserve_zone(uint64_t chunks)
 {
 	const rte_memzone *zone;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What `struct iovad_bounce_pool` is; its beginning and its end.
 //
-// A pool's control side (chunks, upkeep) is used by one thread at a time: who creates it, before it
-// is in the list of bounce_registry.h; the control lcore, while it is; who destroys it, after it left the list.
+// A pool's control side (chunks, upkeep) is used by one thread at a time: by its creator, before it
+// is in the list of registry.h; by the control lcore, while it is; by its destroyer, after it left the list.
 //
 // A pool that was destroyed while something could not be unmapped has departed: nobody finds it,
 // and it stays in the list until the last of its chunks is gone.

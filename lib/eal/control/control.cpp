@@ -141,7 +141,7 @@ void begin_pass() { due_tsc.exchange(kInAPass, std::memory_order_acquire); }
 void schedule(uint64_t begin_tsc, uint64_t us)
 {
 	interval_us.store(us, kRelaxed);
-	// Not over kAtOnce: who hurried meanwhile may want what this pass came by before.
+	// Not over kAtOnce: whoever hurried meanwhile may want what this pass had already passed by.
 	uint64_t was = kInAPass;
 	due_tsc.compare_exchange_strong(was, begin_tsc + us * rte_get_tsc_hz() / 1'000'000, kRelaxed);
 }

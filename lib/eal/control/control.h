@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The control lcore, see iovad_control.h: what a pass does, and how its passes went. Who
-// makes passes: control_thread.h, control_service.h, and iovad_control_poll().
+// The control lcore, see iovad_control.h: what a pass does, and how its passes went. Passes
+// are made by thread.h, service.h, and iovad_control_poll().
 //
 // One pass runs at a time, whoever makes it; the lists of domains change between passes only.
 #pragma once

@@ -8,7 +8,7 @@ namespace iovad::eal {
 
 // 0 or a negative errno, see iovad_control.h.
 int register_control_service(uint32_t &id);
-// Whether a service lcore called it of late.
+// Whether a service lcore called it recently.
 bool control_service_runs();
 
 }  // namespace iovad::eal

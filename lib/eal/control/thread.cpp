@@ -140,7 +140,7 @@ void ControlThread::hurry()
 
 void ControlThread::abandon()
 {
-	// Who is stopping it just now joins it as well.
+	// Whoever is stopping it just now joins it as well.
 	const std::unique_lock lifecycle(lifecycle_, std::try_to_lock);
 	if (!lifecycle || !runs() || pthread_equal(thread_, pthread_self()))
 		return;

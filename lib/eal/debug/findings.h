@@ -38,7 +38,7 @@ public:
 	// domain: its name, which stays.
 	Findings(const char *domain, bool fatal) : domain_(domain), fatal_(fatal) {}
 
-	// The first of the lines says what, the others how it came to that. Ends the program if it is to be fatal.
+	// The first of the lines says what was found, the others how that came about. Ends the program if findings are fatal.
 	void report(Finding finding, const std::vector<std::string> &lines) noexcept;
 	// More of the same that no report is made of.
 	void count(Finding finding, uint64_t n) { counts_[index(finding)].fetch_add(n, std::memory_order_relaxed); }

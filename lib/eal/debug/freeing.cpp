@@ -22,7 +22,7 @@ template <class Free> int free_one(Checker &checker, rte_iova_t iova, uint64_t l
 
 int free(iovad_domain &d, const rte_iova_t *iovas, uint64_t len, unsigned n)
 {
-	// None is freed then, so each is no more than told of.
+	// If not, none is freed, and each is only reported.
 	const bool valid = d.core.check_blocks(iovas, len, n) == core::Status::ok;
 	int error = valid ? 0 : -EINVAL;
 	for (unsigned i = 0; i < n; ++i) {

@@ -33,7 +33,7 @@ using Deferred = tbb::concurrent_hash_map<uint64_t, uint32_t>;
 struct Ledger::Tables {
 	explicit Tables(uint32_t history) : most_ended(history) {}
 
-	// Nobody may add or erase beside who walks over the container, who has this alone.
+	// Nobody may add or erase while one walks over the container, which holds this exclusively.
 	mutable std::shared_mutex walk;
 	Live live;
 	Deferred deferred;

@@ -53,7 +53,7 @@ uint64_t number(const void *va) { return reinterpret_cast<uint64_t>(va); }
 		iova = RTE_BAD_IOVA;
 }
 
-// What could not be unmapped is quarantined, and no more the caller's.
+// What could not be unmapped is quarantined, and no longer the caller's.
 template <class Unmap>
 [[gnu::cold]] int unmap_checked(debug::Checker &checker, rte_iova_t iova, uint64_t len, bool lazily, Unmap unmap)
 {

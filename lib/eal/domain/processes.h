@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which processes are attached to a domain, and who comes while it goes.
+// Which processes are attached to a domain, and which come while it goes.
 //
-// A domain's memzone lists them. Who attaches enters the list, and then looks whether the domain is
-// there still; who destroys withdraws it, and then looks who is in the list. Both orders are
-// sequentially consistent, so that not both miss the other. The list itself is in the memzone: to enter
-// it, that must not be freed meanwhile, see Attachment.
+// A domain's memzone lists them. A process that attaches enters the list, and then looks whether the domain
+// is still there; one that destroys withdraws the domain, and then looks which are in the list. Both orders are
+// sequentially consistent, so that they cannot both miss the other. The list itself is in the memzone, which
+// must not be freed while it is entered: see Attachment.
 #pragma once
 
 #include <cstdint>

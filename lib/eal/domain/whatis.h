@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an address is to a domain: for who has one from a kernel's log. For diagnosis; it takes
+// What an address is to a domain: for addresses from a kernel's log. For diagnosis; it takes
 // locks, and keeps lcores out of their caches for a moment.
 #pragma once
 

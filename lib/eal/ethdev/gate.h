@@ -26,12 +26,12 @@ public:
 		leave();
 		return false;
 	}
-	// Pairs with wait(): what was done inside is seen by who waited.
+	// Pairs with wait(): whoever waited sees what was done inside.
 	void leave() { inside_.store(false, std::memory_order_release); }
 
 	void open() { open_.store(true, std::memory_order_release); }
 	void close() { open_.store(false, std::memory_order_relaxed); }
-	// After this all who do not see the gate closed are seen inside.
+	// After this, any thread that does not see the gate closed is seen inside.
 	static void shut()
 	{
 		// Where the kernel cannot do it: no store waits that long to be seen.

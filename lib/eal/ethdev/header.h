@@ -4,7 +4,7 @@
 // area, since the end of the data, where DPDK's helper puts that, is memory that the device can write.
 //
 // A header comes back to its pool when it is freed, though clones (rte_pktmbuf_clone()) may still share
-// its data, and so its ticket. Such are rare. Who takes one puts it aside until the clones have gone.
+// its data, and so its ticket. That is rare. Whoever takes such a one puts it aside until the clones have gone.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -16,7 +16,7 @@ namespace iovad::eal {
 
 struct Ticket {
 	// `unused` is stored with release when all else has been read, and loaded with acquire by
-	// who takes the header next.
+	// whoever takes the header next.
 	enum State : uint32_t { unused, slot, mapped, lent };
 
 	rte_mbuf_ext_shared_info shared = {};

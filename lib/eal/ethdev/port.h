@@ -40,7 +40,7 @@ public:
 	void disable();
 	// It goes away, and so nobody uses its queues.
 	void close();
-	// Pools of mbufs that the port has no more use for, once all are back.
+	// Pools of mbufs that the port no longer uses, once all are back.
 	void free_idle(uint64_t now_ns) { header_pools_.free_idle(now_ns); }
 
 	// Bytes that it is known to want of this pool.

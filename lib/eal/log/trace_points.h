@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-// DPDK's tracing is experimental in the versions that iovad builds with: who calls these sees
+// DPDK's tracing is experimental in the versions that iovad builds with: callers of these see
 // nothing of it.
 namespace iovad::eal::trace {
 

@@ -3,7 +3,7 @@
 // stand for tables too, one for each column: 22.11 knows no dictionary inside another.
 //
 // DPDK keeps 256 entries, 512 elements of a list, and 16 KiB of JSON; what goes beyond is left
-// out. Who answers stays within that.
+// out. Answers stay within that.
 #pragma once
 
 #include <string>

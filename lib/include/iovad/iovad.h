@@ -22,16 +22,16 @@
  *   all others return 0 or a negative errno. No exception leaves the
  *   library. A failed call changes nothing unless it says so.
  * - Threads: any thread may call any function on a live domain, EAL lcore or
- *   not. A thread without an lcore id shares one locked cache.
+ *   not. Threads without an lcore id share one locked cache.
  * - Blocking: "takes the lock" means the domain's spinlock, held for one tree
- *   operation. Nothing here sleeps but where it says so.
+ *   operation. Nothing here sleeps except where it says so.
  * - Inline: iovad_alloc(), iovad_free(), their bulk forms and iovad_unmap() are
  *   compiled into the caller, and exported too: for pointers to them, and for other languages. The
  *   struct behind a domain stays private; a program that was built
  *   for another layout of it does not load with this library.
- * - Processes: one that is killed, wherever it is, does not stop the others. What it had been handed
- *   out stays live, for whoever knows of it to free; the control lcore (iovad_control.h) takes
- *   back what its caches held. All have to be of one pid namespace for that.
+ * - Processes: a secondary process that is killed, wherever it is, does not stop the others. What it had
+ *   been handed out stays live, for whoever knows of it to free; the control lcore (iovad_control.h) takes
+ *   back what its caches held. All have to be in one pid namespace for that.
  * - Reuse: with IOVAD_BACKEND_NONE a freed address may be handed out again
  *   as soon as the free is called.
  *
@@ -87,28 +87,28 @@ enum iovad_unmap_policy {
  * by the environment variable IOVAD_DEBUG of the process that creates the domain: words, comma-separated.
  * - on: in all domains that the process creates.
  * - fatal: abort() after the first report.
- * - history=RANGES: how many ended ranges are remembered, of each domain; 0 to 1048576, 4096 unless told.
- * - quarantine=RANGES: how many ranges that were given back come back late, of each domain; 0 to 65536, 1024 unless told.
+ * - history=RANGES: how many ended ranges are remembered, of each domain; 0 to 1048576, 4096 by default.
+ * - quarantine=RANGES: how many given-back ranges each domain holds back before it hands them out again; 0 to 65536, 1024 by default.
  *
- * All but the first are for domains with this flag, too.
+ * All but the first also hold for domains with this flag.
  *
- * Found are: double free; free of what was never allocated; wrong length or place; free of what is mapped; unmapping twice,
- * lazily too, or what was never mapped; use of the address of a map that failed (it leaves RTE_BAD_IOVA in *iova);
- * of bounce slots also wrong directions, syncs of what is not mapped or beyond its end; what is live when the domain
- * or the pool is to be destroyed; memory that is gone while it is mapped (EAL's when EAL takes it back; other memory
- * when it is unmapped, at iovad_verify() and when the domain is to be destroyed, unless other memory has taken its
+ * It finds: double free; free of what was never allocated; wrong length or place; free of what is mapped; unmapping twice,
+ * lazily too, or what was never mapped; use of the address of a map that failed (which leaves RTE_BAD_IOVA in *iova);
+ * with bounce slots also wrong directions, and syncs of what is not mapped or beyond its end; what is live when the domain
+ * or the pool is to be destroyed; memory that is freed while it is mapped (EAL's when EAL takes it back; other memory
+ * when it is unmapped, at iovad_verify(), and when the domain is to be destroyed, unless other memory has taken its
  * place); and an address that is handed out while it is deferred, which would be a fault of iovad's.
  *
- * Each is a report in the log: the domain, the range, what was expected, and the range's history: which lcore and
+ * Each finding is a report in the log: the domain, the range, what was expected, and the range's history: which lcore and
  * thread got it, where (a backtrace) and when, and who gave it back. Reports are counted by kind in telemetry
- * (/iovad/debug), which has the latest of them; of one kind five in 10 s are logged. Calls return what they would otherwise, but what
- * is found by the tree is found at once.
+ * (/iovad/debug), which has the latest of them; at most five of a kind in 10 s are logged. Calls return what they would otherwise, except
+ * that what the tree can find is found at once.
  *
- * What is given back is handed out late: after quarantine=RANGES others, or when a request would be refused. So
- * that a device that still uses it meets no memory, instead of somebody else's.
+ * A given-back range is handed out late: after quarantine=RANGES others, or when a request would be refused. So
+ * a device that still uses it meets no memory, instead of somebody else's.
  *
  * Every request goes to the tree, each call costs some microseconds, and every range some 250 bytes. The history is that of
- * one process; what other processes of the domain do is no finding. Without debug mode there is no cost.
+ * one process; what other processes of the domain do is not reported. Without debug mode there is no cost.
  */
 #define IOVAD_DOMAIN_F_DEBUG (1u << 1)
 
@@ -155,7 +155,7 @@ struct iovad_range {
 	uint32_t state;               /**< enum iovad_range_state */
 };
 
-/** Counters since creation; gauges are exact when nothing runs beside the call. */
+/** Counters since creation, and gauges, which are exact when nothing runs beside the call. */
 struct iovad_domain_stats {
 	uint64_t live_ranges;                     /**< handed out; deferred and quarantined ones too */
 	uint64_t live_bytes;                      /**< of these */
@@ -163,7 +163,7 @@ struct iovad_domain_stats {
 	uint64_t cached_bytes;                    /**< of these */
 	uint64_t deferred_ranges;                 /**< unmapped lazily, devices may still reach them */
 	uint64_t deferred_bytes;                  /**< of these */
-	uint64_t deferred_oldest_us;              /**< the first of these was unmapped at most so long ago */
+	uint64_t deferred_oldest_us;              /**< for how long the oldest of these has waited, at most */
 	uint64_t reserved_bytes;                  /**< kept out of circulation */
 	uint64_t quarantined_bytes;               /**< whose translation could not be removed yet */
 	uint64_t free_bytes;                      /**< in the tree, together */
@@ -183,19 +183,19 @@ struct iovad_domain_stats {
 	uint64_t reclaims;                        /**< times exhaustion emptied the caches */
 	uint64_t bad_frees;                       /**< frees of what was not live, refused or found later */
 	uint64_t unmapped_ranges;                 /**< ranges unmapped, by however many calls */
-	uint64_t deferred_peak_bytes;             /**< the most there were at once */
-	uint64_t deferred_peak_us;                /**< the longest that one waited, at most */
-	uint64_t deferred_p50_us;                 /**< half of all so far waited at most so long: a power of two */
-	uint64_t deferred_p99_us;                 /**< 99 % of them: a power of two */
-	uint64_t helps;                           /**< times a caller had to unmap what was to be deferred */
+	uint64_t deferred_peak_bytes;             /**< the most that were deferred at once */
+	uint64_t deferred_peak_us;                /**< the longest that one was deferred, at most */
+	uint64_t deferred_p50_us;                 /**< half of them were deferred for at most this: a power of two */
+	uint64_t deferred_p99_us;                 /**< 99 % of them were: a power of two */
+	uint64_t helps;                           /**< times a caller had to unmap instead of deferring */
 	uint64_t bad_unmaps;                      /**< lazy unmaps of what was not mapped so, found later */
 	uint64_t quarantined_ranges;              /**< whose translation could not be removed yet */
-	uint64_t quarantine_retries;              /**< further attempts */
+	uint64_t quarantine_retries;              /**< further attempts to remove them */
 	uint64_t grows;                           /**< times the tree got more nodes */
 	uint64_t deferred_frees;                  /**< parts of reserved ranges that wait for a node */
-	uint64_t trims;                           /**< magazines that the depot did not need */
+	uint64_t trims;                           /**< magazines taken from the depot because it did not need them */
 	uint64_t resizes;                         /**< times contention made magazines larger */
-	uint64_t unmapped_runs;                   /**< that the unmapped ranges were, of neighbours: a system call each with VFIO */
+	uint64_t unmapped_runs;                   /**< runs of neighbours that the unmapped ranges formed: a system call each with VFIO */
 };
 
 /**
@@ -209,7 +209,7 @@ IOVAD_API int iovad_domain_conf_init(struct iovad_domain_conf *conf);
 /**
  * Create a domain; its state lies in one memzone of conf->socket_id.
  * Primary process only, after rte_eal_init(). May sleep (memory is reserved).
- * @param conf read, and no more needed afterwards.
+ * @param conf read, and not needed afterwards.
  * @return the domain, or NULL with rte_errno:
  *   EINVAL a field of conf is out of range (the log names it);
  *   ENAMETOOLONG the name exceeds IOVAD_NAME_MAX; EEXIST it is taken;
@@ -226,7 +226,7 @@ IOVAD_API struct iovad_domain *iovad_domain_create(const struct iovad_domain_con
  * Destroy a domain on which no call is in progress. In a secondary process:
  * give back what this process's caches hold and detach; the domain lives on.
  * May sleep.
- * @param d domain; of no use after a return of 0.
+ * @param d domain; invalid after a return of 0.
  * @return 0; -EINVAL d is NULL; -EBUSY ranges are live (the log names the first
  *   ones and their number), another process is attached or there are devices of iovad_device.h. After -EBUSY the
  *   domain works as before.
@@ -249,8 +249,8 @@ IOVAD_API struct iovad_domain *iovad_domain_lookup(const char *name);
  * power of two of len; up to 64 granules it occupies that power of two.
  * Takes no lock on a hit, else the depot's or the domain's. Before it fails it
  * takes back what caches hold, and may wait some milliseconds for a thread that
- * lost its CPU inside its cache; then it unmaps what is deferred, or waits for who
- * does, which may block.
+ * lost its CPU inside its cache; then it unmaps what is deferred, or waits for
+ * whoever does so, which may block.
  * @param d domain.
  * @param len bytes, a multiple of the granule.
  * @param limit highest address, inclusive, that the range may touch.

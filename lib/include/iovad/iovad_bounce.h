@@ -17,21 +17,21 @@
  *
  * A pool owns a window of max_bytes addresses of its domain, aligned to 2 MiB. Memory comes into
  * it, and is mapped, 2 MiB at a time. Slots up to 128 KiB are powers of two from 2 KiB on, longer
- * ones multiples of 2 KiB; each is aligned to its length's next power of two, at most 2 MiB. What is longer
- * than that lies in several huge pages at consecutive addresses. An lcore has slots of up to 128 KiB
- * of its own, as it has addresses: a hit takes no lock and makes no system call. A miss that what stands by serves
- * (IOVAD_BOUNCE_F_TRANSIENT) takes a lock. Otherwise, before a map is refused, slots that other lcores keep are collected.
+ * ones multiples of 2 KiB; each is aligned to its length's next power of two, at most 2 MiB. Longer
+ * slots lie in several huge pages at consecutive addresses. Each lcore caches slots of up to 128 KiB,
+ * as it caches addresses: a hit takes no lock and makes no system call. A miss that memory on standby serves
+ * (IOVAD_BOUNCE_F_TRANSIENT) takes a lock. Otherwise, before a map is refused, slots that other lcores cache are collected.
  *
- * The memory of a slot that does not hold the caller's data is zero when the device first gets
+ * The part of a slot that does not hold the caller's data is zero when the device first gets
  * it, so that no other mapping's data is seen there; but what a device itself wrote beside the data of a
  * mapping stays until that memory is used again.
  *
  * Pools grow and shrink on the control lcore (iovad_control.h) only: where none runs, a pool
- * keeps the size that it has. Each 16 MiB that it grows by are a memzone, of which EAL has 2560 by
- * default; what it begins with is one, where there is as much memory in a row. Beside each 2 MiB there are 109 KiB for
+ * keeps the size that it has. Each 16 MiB that it grows by is a memzone, of which EAL has 2560 by
+ * default; so is its first memory, if there is so much in a row. Beside each 2 MiB, 109 KiB hold
  * what is known of its slots.
  *
- * Mapping, syncing and unmapping: any thread of the process that made the pool; two calls for one
+ * Mapping, syncing and unmapping: any thread of the process that created the pool; two calls for one
  * mapping must not run at once. Creating and destroying may block.
  *
  * @{
@@ -54,13 +54,13 @@ struct iovad_bounce_pool;
 #define IOVAD_BOUNCE_NAME_MAX 23
 
 /* Of a pool. */
-/** Serve a miss by memory that the control lcore keeps ready beyond the pool's size. It is given
- * back there once nothing has used it for a while. */
+/** Serve a miss by memory that the control lcore keeps ready beyond the pool's size, and gives
+ * back once nothing has used it for a while. */
 #define IOVAD_BOUNCE_F_TRANSIENT (1u << 0)
 
 /* Of iovad_bounce_map(), beside the direction. */
-/** The device writes all of the memory: do not copy in what it holds now. With
- * IOVAD_FROM_DEVICE only. */
+/** The device will write all of the memory: do not copy in what it holds now. Only with
+ * IOVAD_FROM_DEVICE. */
 #define IOVAD_BOUNCE_OVERWRITE (1u << 2)
 
 /* Of iovad_bounce_unmap(). */
@@ -68,10 +68,10 @@ struct iovad_bounce_pool;
 #define IOVAD_BOUNCE_F_SKIP_COPY (1u << 0)
 
 /**
- * Memory is about to be mapped: e.g. to be shared with the host of a confidential guest.
+ * Memory is about to be mapped; a confidential guest can share it with its host here, say.
  *
- * Called on the control lcore, or by who creates or destroys the pool, never on the data path:
- * may block. It may map, unmap and sync, and must call nothing else of iovad. Lazy unmapping waits for one such
+ * Called on the control lcore, or by whoever creates or destroys the pool, never on the data path:
+ * it may block. It may map, unmap and sync, and must call nothing else of iovad. Lazy unmapping is held up by one such
  * call at most.
  * @param va where the memory begins.
  * @param len bytes, a multiple of 2 MiB.
@@ -81,10 +81,10 @@ struct iovad_bounce_pool;
 typedef int (*iovad_bounce_prepare_t)(void *va, uint64_t len, void *opaque);
 
 /**
- * What was prepared is unmapped. Called as iovad_bounce_prepare_t is, and bound as it is.
+ * What was prepared is unmapped now. Called by the same, and under the same rules, as iovad_bounce_prepare_t.
  *
- * opaque must stay until this was called for all that was prepared: where memory could not be unmapped (-EIO of
- * iovad_bounce_pool_destroy(), and a creation that failed) that is later, by a pass or by who destroys the domain.
+ * opaque must stay valid until this was called for all that was prepared. Where memory could not be unmapped (-EIO of
+ * iovad_bounce_pool_destroy(), and a creation that failed) that is later, in a pass or when the domain is destroyed.
  * @param va where the memory begins.
  * @param len bytes, a multiple of 2 MiB.
  * @param opaque of the pool's conf.
@@ -98,7 +98,7 @@ struct iovad_bounce_conf {
 	struct iovad_domain *domain; /**< where its addresses come from; with a backend */
 	int socket_id;           /**< NUMA node of the memory, or SOCKET_ID_ANY (-1) */
 	uint64_t limit;          /**< highest address, inclusive, that slots may have */
-	uint64_t initial_bytes;  /**< at creation, and the least later; rounded up to 2 MiB; 0 = 2 MiB */
+	uint64_t initial_bytes;  /**< at creation, and the least it shrinks to; rounded up to 2 MiB; 0 = 2 MiB */
 	uint64_t max_bytes;      /**< rounded up to 2 MiB; 0 = 64 MiB, or initial_bytes if that is more */
 	uint32_t flags;          /**< IOVAD_BOUNCE_F_TRANSIENT */
 	iovad_bounce_prepare_t prepare;  /**< called before memory is mapped, or NULL */
@@ -118,7 +118,7 @@ struct iovad_bounce_stats {
 	uint64_t size_bytes;       /**< memory in the window, transient too */
 	uint64_t used_bytes;       /**< of slots that are mapped */
 	uint64_t hiwater_bytes;    /**< the most that was ever out of the free space: used, and in caches of lcores */
-	uint64_t transient_bytes;  /**< of size_bytes, on a miss */
+	uint64_t transient_bytes;  /**< of size_bytes, brought in by a miss */
 	uint64_t maps;             /**< that succeeded */
 	uint64_t misses;           /**< maps that found no slot at first */
 	uint64_t copied_in_bytes;  /**< for devices to read */
@@ -129,41 +129,41 @@ struct iovad_bounce_stats {
 
 /**
  * Create a pool, and map its initial_bytes. May block.
- * @param conf read, and no more needed afterwards.
- * @return the pool, or NULL with rte_errno: EINVAL conf is NULL, of another size, or holds what it
- *   must not (the log says what); EEXIST a pool of this name exists, or a device joined that cannot
+ * @param conf read, and not needed afterwards.
+ * @return the pool, or NULL with rte_errno: EINVAL conf is NULL, of another size, or has a wrong
+ *   value (the log says which); EEXIST a pool of this name exists, or a device joined that cannot
  *   address what is in use; ENOTSUP the domain has no backend, or belongs to another process; ENOSPC no
- *   max_bytes of addresses in a row under the limit, or the backend can hold no more mappings; ENOMEM not
- *   so many huge pages on the socket, no other memory, or no more of it may be locked; EAGAIN, EPERM, EIO
- *   as iovad_region_add(); what prepare said.
+ *   max_bytes of addresses in a row under the limit, or the backend can hold no more mappings; ENOMEM too
+ *   few huge pages on the socket, no other memory, or no more of it may be locked; EAGAIN, EPERM, EIO
+ *   as iovad_region_add(); or what prepare returned.
  */
 IOVAD_API struct iovad_bounce_pool *iovad_bounce_pool_create(const struct iovad_bounce_conf *conf);
 
 /**
- * Destroy a pool; may block. No thread may be in a call with the pool, or make one after this. Where a device does not answer it waits for
- * one try to unmap; the rest is left to the control lcore.
- * @param p pool; of no use after a return of 0 or -EIO.
+ * Destroy a pool; may block. No thread may be in a call with the pool, or make one after this. If a device does not
+ * answer, it waits for one attempt to unmap; the rest is left to the control lcore.
+ * @param p pool; invalid after a return of 0 or -EIO.
  * @return 0; -EINVAL p is NULL; -EBUSY something is still mapped, a port uses the pool, or a thread was
- *   in a call (the log says which): it works as before, try again; -EIO its memory could not be unmapped: the
- *   pool is gone, that memory stays reserved until it can be.
+ *   in a call (the log says which): the pool works as before, try again; -EIO its memory could not be unmapped: the
+ *   pool is gone, and the memory stays reserved until it can be.
  */
 IOVAD_API int iovad_bounce_pool_destroy(struct iovad_bounce_pool *p);
 
 /**
- * Get a slot for [va, va + len) and, unless told otherwise, copy it there. Also for
- * IOVAD_FROM_DEVICE: where the device writes less than all, the rest is as it was.
+ * Get a slot for [va, va + len), and copy the memory there unless IOVAD_BOUNCE_OVERWRITE is given. It is copied for
+ * IOVAD_FROM_DEVICE too, so that what the device does not write comes back as it was.
  * The memory must stay until it is unmapped.
  * @param p pool.
  * @param va where the memory begins; not NULL.
- * @param len bytes, at least 1; what fits into the pool.
- * @param min_align_mask 0, or a power of two less one, below 2 MiB: these low bits of the address
- *   are those of va.
+ * @param len bytes, at least 1; at most what fits into the pool.
+ * @param min_align_mask 0, or a power of two less one, below 2 MiB: the address has the same low bits
+ *   as va under this mask.
  * @param dir IOVAD_TO_DEVICE, IOVAD_FROM_DEVICE (and IOVAD_BOUNCE_OVERWRITE), or
  *   IOVAD_BIDIRECTIONAL.
  * @param iova where the device finds the copy. After a failure: as it was, or RTE_BAD_IOVA in debug mode.
  * @return 0; -EINVAL a pointer is NULL, len is 0, or min_align_mask or dir is none of these;
  *   -EMSGSIZE it is longer than max_bytes; -EAGAIN no slot is free now, and the pool can grow;
- *   -ENOSPC likewise, and it cannot.
+ *   -ENOSPC no slot is free now, and the pool cannot grow.
  */
 IOVAD_API int iovad_bounce_map(struct iovad_bounce_pool *p, void *va, uint64_t len, uint64_t min_align_mask,
 			       uint32_t dir, rte_iova_t *iova);
@@ -175,8 +175,8 @@ IOVAD_API int iovad_bounce_map(struct iovad_bounce_pool *p, void *va, uint64_t l
  * @param iova, len, dir what iovad_bounce_map() gave, and was given; without IOVAD_BOUNCE_OVERWRITE.
  * @param flags 0 or IOVAD_BOUNCE_F_SKIP_COPY.
  * @return 0, or nothing happened: -EINVAL p is NULL, len is 0, or dir or flags is unknown; -ENXIO
- *   iova is not of this pool; -ENOENT nothing is mapped there; -EALREADY no longer: it was
- *   unmapped; -EFAULT iova lies in a mapping, or in its padding, and is not its first byte;
+ *   iova is not of this pool; -ENOENT nothing is mapped there; -EALREADY it was unmapped
+ *   before; -EFAULT iova lies in a mapping, or in its padding, and is not its first byte;
  *   -EACCES it was mapped for another direction; -ERANGE it is not len bytes long.
  */
 IOVAD_API int iovad_bounce_unmap(struct iovad_bounce_pool *p, rte_iova_t iova, uint64_t len, uint32_t dir,
@@ -206,8 +206,8 @@ IOVAD_API int iovad_bounce_sync_for_device(struct iovad_bounce_pool *p, rte_iova
 
 /**
  * Recompute all that is known of the pool and its slots, padding too, and compare: for tests and
- * diagnosis. Nobody may map, sync or unmap, and no device write to the pool, meanwhile. iovad_verify() does not look
- * into pools, since it may run beside all that. Passes of the control lcore wait for it: lazy unmapping, too.
+ * diagnosis. Meanwhile nobody may map, sync or unmap, and no device may write to the pool. (So iovad_verify(), which may
+ * run beside all that, does not look into pools.) Passes of the control lcore wait for it, and so does lazy unmapping.
  * @param p pool.
  * @param why where to write what does not hold; may be NULL.
  * @return 0 all holds; -EINVAL p is NULL; -EIO something does not; -ENOMEM no memory to compare with.

@@ -15,21 +15,20 @@
  * - trimming the depot to what lcores exchange, and sizing magazines;
  * - growing and shrinking bounce pools (iovad_bounce.h), with what their hooks do, and keeping memory ready for them.
  *
- * One of three ways to run it, as the application likes: a thread of iovad's own, a
- * DPDK service on a service lcore, or a call in a loop of the application's. Started
- * in several ways at once, one works at a time. It serves the domains that this process
- * created.
+ * There are three ways to run it, as the application prefers: a thread of iovad's own, a
+ * DPDK service on a service lcore, or a call in a loop of the application's. If several
+ * are started, one works at a time. It serves the domains that this process created.
  *
  * Where none runs nothing is lost: lazy unmapping becomes strict, in the caller, once the
- * last pass is older than four times lazy_max_age_us (at least 100 ms) and the lcore has put
- * the 128 granules that it may put before it looks. That is logged, and visible in telemetry
- * (/iovad/control). What an lcore had deferred stays until then, or until iovad_flush(), the
- * domain's end, or the next pass: so stop by iovad_control_thread_stop(), which leaves nothing
- * but what is being unmapped beside the call.
+ * last pass is older than four times lazy_max_age_us (at least 100 ms) and the lcore has deferred
+ * the 128 granules that it may defer before it looks. That is logged, and visible in telemetry
+ * (/iovad/control). What an lcore had deferred stays deferred until then, or until iovad_flush(), the
+ * domain's end, or the next pass. So stop by iovad_control_thread_stop(), which leaves nothing deferred
+ * but what is unmapped while it runs.
  *
- * A thread that still runs when the program ends is stopped by the library. rte_eal_cleanup()
- * takes the memory of domains away and cannot be noticed in time: stop the thread, and end
- * other loops that make passes, before it.
+ * A thread that still runs when the program ends is stopped by the library. But rte_eal_cleanup()
+ * takes the memory of domains away, which cannot be noticed in time: before it, stop the thread and
+ * all other loops that make passes.
  *
  * @{
  */
@@ -43,19 +42,19 @@ extern "C" {
 #endif
 
 /**
- * One bounded pass over all domains of this process. Any thread; may block.
- * To be called at least every lazy_max_age_us / 4 of the most impatient domain. What was
- * unmapped lazily is held back until it has waited for as long, or half of
- * lazy_max_bytes is deferred, and then goes with its neighbours. iovad_flush() takes all at once.
- * @return items reclaimed (ranges unmapped, magazines trimmed, chunks of nodes added), and 2 MiB of
+ * Make one bounded pass over all domains of this process. Any thread; may block.
+ * Call it at least every lazy_max_age_us / 4 of the domain where that is shortest. What was
+ * unmapped lazily is held back until it has waited for that long, or until half of
+ * lazy_max_bytes is deferred, and is then unmapped with its neighbours. iovad_flush() unmaps all at once.
+ * @return how much was done: ranges unmapped, magazines trimmed, chunks of nodes added, chunks (2 MiB) of
  *   bounce pools that came or went; 0 also where another pass is running.
  */
 IOVAD_API int iovad_control_poll(void);
 
 /**
  * Register the DPDK service "iovad_control" and make it ready to run. The application
- * maps it to a service lcore (rte_service_map_lcore_set()) that it started. Called
- * again it gives the same id. Primary process only.
+ * then maps it to a service lcore (rte_service_map_lcore_set()) that it started. Another
+ * call gives the same id. Primary process only.
  * @param service_id its id, for rte_service_*().
  * @return 0; -EINVAL service_id is NULL; -ENOTSUP in a secondary process; what
  *   rte_service_component_register() says.
@@ -70,8 +69,8 @@ IOVAD_API int iovad_control_service(uint32_t *service_id);
 IOVAD_API int iovad_control_thread_start(void);
 
 /**
- * Stop it after a last pass that leaves nothing deferred, but what is unmapped beside the
- * call. May block. Unless the service runs, lazy unmapping is strict from now on.
+ * Stop it after a last pass that leaves nothing deferred but what is unmapped while it
+ * runs. May block. Unless the service runs, lazy unmapping is strict from now on.
  * @return 0; -EALREADY none runs.
  */
 IOVAD_API int iovad_control_thread_stop(void);

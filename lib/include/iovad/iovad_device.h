@@ -9,9 +9,9 @@
  * @defgroup iovad_device Being a device
  * iovad: being a device.
  *
- * For programs that stand for a device, a virtual NIC, say: what they do to memory goes
+ * For programs that play a device, such as a virtual NIC: they reach memory
  * through the software IOMMU of a domain (IOVAD_BACKEND_SOFT), which lets them reach what is
- * mapped, the way it is mapped, and nothing else.
+ * mapped, in the direction in which it is mapped, and nothing else.
  *
  * @code
  *   iovad_device_begin(dev);
@@ -42,15 +42,15 @@ enum iovad_fault {
 	IOVAD_FAULT_NONE,       /**< it goes through */
 	IOVAD_FAULT_NOT_MAPPED, /**< nothing is mapped at the first byte */
 	IOVAD_FAULT_NO_READ,    /**< it is mapped, but not for devices to read */
-	IOVAD_FAULT_NO_WRITE,   /**< nor to write */
-	IOVAD_FAULT_BEYOND,     /**< an address that is higher than the IOMMU has any */
-	IOVAD_FAULT_CROSSES,    /**< it begins in what is mapped, and goes on to what is not */
+	IOVAD_FAULT_NO_WRITE,   /**< it is mapped, but not for devices to write */
+	IOVAD_FAULT_BEYOND,     /**< the address is higher than any that the IOMMU has */
+	IOVAD_FAULT_CROSSES,    /**< it begins in mapped memory, and goes on to what is not mapped */
 	IOVAD_FAULT_SPLIT,      /**< all of it is mapped, but to several pieces of memory */
 };
 
 /**
- * One queue of a device, or whatever else does one thing at a time. Used by one thread at a time. As long as it exists
- * the domain cannot be destroyed. Takes a lock, and waits for an unmap that is under way.
+ * Create one queue of a device, or whatever else does one thing at a time. It is used by one thread at a time. As long as
+ * it exists the domain cannot be destroyed. Takes a lock, and waits for an unmap that is under way.
  * @param d domain.
  * @return the device, or NULL with rte_errno: EINVAL d is NULL; ENOTSUP the domain's backend is
  *   not IOVAD_BACKEND_SOFT, or it belongs to another process; ENOMEM.
@@ -58,32 +58,32 @@ enum iovad_fault {
 IOVAD_API struct iovad_device *iovad_device_create(struct iovad_domain *d);
 
 /**
- * Destroy a device. Not between iovad_device_begin() and iovad_device_end(). Takes a lock.
+ * Destroy a device. Not to be called between iovad_device_begin() and iovad_device_end(). Takes a lock.
  * @param device NULL: nothing is done.
  */
 IOVAD_API void iovad_device_destroy(struct iovad_device *device);
 
 /**
- * What is reached from here on may be used until iovad_device_end(), whoever unmaps it meanwhile. Not
- * for long, since who unmaps waits; and who is inside must not unmap. Does not nest. Takes no lock.
+ * What is reached from here on may be used until iovad_device_end(), whoever unmaps it meanwhile. Keep it
+ * short, since an unmap waits for the end, and do not unmap inside. Does not nest. Takes no lock.
  * @param device not NULL.
  */
 IOVAD_API void iovad_device_begin(struct iovad_device *device);
 
 /**
- * What was reached since iovad_device_begin() is used no more. Takes no lock.
+ * What was reached since iovad_device_begin() is no longer used. Takes no lock.
  * @param device not NULL.
  */
 IOVAD_API void iovad_device_end(struct iovad_device *device);
 
 /**
- * The memory that an access is about. Between iovad_device_begin() and iovad_device_end(). Takes no lock unless it fails.
+ * Find the memory for an access. Called between iovad_device_begin() and iovad_device_end(). Takes no lock unless it fails.
  * @param device not NULL.
- * @param iova the first byte, as a device says it.
- * @param len bytes; 0 is looked at as 1.
+ * @param iova address of the first byte, for devices.
+ * @param len bytes; 0 counts as 1.
  * @param dir IOVAD_TO_DEVICE: the device reads; IOVAD_FROM_DEVICE: it writes; or both.
  * @param why the reason, or IOVAD_FAULT_NONE; may be NULL.
- * @return where it lies, or NULL: it must not be done.
+ * @return the memory, or NULL: the device must not access it.
  */
 IOVAD_API void *iovad_device_reach(struct iovad_device *device, rte_iova_t iova, uint64_t len, uint32_t dir,
 				   enum iovad_fault *why);

@@ -15,11 +15,11 @@
  * - iovad_region_add(), iovad_region_remove(): memory that stays mapped.
  * - iovad_va2iova(), iovad_iova2va(): between the two kinds of address, without a lock.
  *
- * Any address and length may be given. Whole granules are mapped, the offset
- * in the granule is kept. A device that may reach a buffer may thus reach what
- * shares granules with it; with granules larger than a page, map only memory of
- * pages as large. Buffers of exactly the same pages for the same use, and buffers
- * inside a region, share what is mapped: each iovad_map() wants its iovad_unmap(),
+ * Any address and length may be given. Whole granules are mapped, and the offset
+ * in the granule is kept. So a device that may reach a buffer may also reach what
+ * shares granules with it; with granules larger than a page, map only memory whose
+ * pages are as large. Buffers of exactly the same pages and directions, and buffers
+ * inside a region, share a mapping: each iovad_map() needs its iovad_unmap(),
  * and the last one unmaps.
  *
  * With VFIO, mappings end with the last device of the container: remove what was
@@ -28,7 +28,7 @@
  * The functions that change mappings work in the process that created the
  * domain; others get -ENOTSUP. They may block: they take the domain's lock
  * for an operation of the tree, make system calls with VFIO, and where something
- * has run out they unmap what is deferred, or wait for who does. Lookups work
+ * has run out they unmap what is deferred, or wait for whoever does so. Lookups work
  * in every process, never block and are safe beside all of these.
  *
  * Not to be called from callbacks of EAL's memory events or of its walks over
@@ -54,7 +54,7 @@ extern "C" {
  * Let devices reach [va, va + len), and say at which address.
  *
  * The memory must stay until it is unmapped. From 2 MiB on its address is
- * congruent to va modulo 2 MiB where space allows, so that the IOMMU can use
+ * congruent to va modulo 2 MiB if space allows, so that the IOMMU can use
  * large pages.
  * @param d domain.
  * @param va where the memory begins; not NULL.
@@ -99,11 +99,11 @@ IOVAD_HOT_API int iovad_unmap(struct iovad_domain *d, rte_iova_t iova, uint64_t 
 IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
 
 /**
- * Unmap soon: put into this lcore's queue, for the control lcore (iovad_control.h) to
+ * Unmap soon: put the range into this lcore's queue, for the control lcore (iovad_control.h) to
  * unmap with its neighbours. Until then devices still reach the memory, lookups may still
- * find it, and its address is not handed out: for conf.lazy_max_age_us as long as the
- * control lcore keeps up (deferred_peak_us says what it came to), and never more than
- * conf.lazy_max_bytes at once. iovad_flush() waits for it.
+ * find it, and its address is not handed out. That lasts for conf.lazy_max_age_us at most if the
+ * control lcore keeps up (deferred_peak_us says how long it was), and never holds for more than
+ * conf.lazy_max_bytes at once. iovad_flush() waits for the end of it.
  *
  * iovad_unmap() of a lazy domain takes no lock and makes no system call while the queue has
  * room; this function, in other domains, takes a lock. What is longer than 4095 granules
@@ -112,11 +112,12 @@ IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64
  * So the memory may be used for something else, or given back to the system, only where
  * a late access of the device does no harm there.
  *
- * A full queue makes the caller unmap a batch of its own entries, and where no control
- * lcore has run of late it unmaps all of them: this then works as iovad_unmap_strict()
- * does (counted as `helps`).
+ * A full queue makes the caller unmap a batch of its own entries. Where no control
+ * lcore has run recently, the caller unmaps all of them: this then works as
+ * iovad_unmap_strict() does. Both are counted as `helps`.
  * @param d, iova, len as iovad_unmap_strict().
- * @return 0; -EINVAL, -ENOTSUP as iovad_unmap_strict(). What is not mapped with that
+ * @return 0; -EINVAL, -ENOTSUP as iovad_unmap_strict(), and where the caller unmaps at once
+ *   also -ENOENT and -EIO. Otherwise what is not mapped with that
  *   length is found later: logged, and counted as `bad_unmaps`. Unmapping twice may end
  *   the mapping of whoever got the address next, if its length is the same. With
  *   IOVAD_DOMAIN_F_DEBUG it is found at once, -ENOENT, unless the address has come again with
@@ -126,8 +127,8 @@ IOVAD_API int iovad_unmap_strict(struct iovad_domain *d, rte_iova_t iova, uint64
 IOVAD_API int iovad_unmap_lazy(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
 
 /**
- * Let devices reach [va, va + len) until iovad_region_remove(). Large memory is
- * faulted in first, by several threads, where the backend pins it. Takes a mutex.
+ * Let devices reach [va, va + len) until iovad_region_remove(). If the backend pins
+ * memory, large memory is first faulted in, by several threads. Takes a mutex.
  * @param d domain.
  * @param va where the memory begins; not NULL.
  * @param len bytes, at least 1.
@@ -149,8 +150,8 @@ IOVAD_API int iovad_region_remove(struct iovad_domain *d, void *va, uint64_t len
 
 /**
  * Where devices find [va, va + len), if all of it lies in one mapping. Takes no
- * lock. Where mappings overlap, one of them is chosen; where two that lie
- * staggered overlap both ends of the memory, it may not be found.
+ * lock. Where mappings overlap, one of them is chosen. Where one other mapping overlaps
+ * the beginning of the memory and a second one its end, it may not be found.
  * @param d domain.
  * @param va, len the memory; len in bytes.
  * @return the address, or RTE_BAD_IOVA: not mapped, len is 0, d is NULL, or the
@@ -168,13 +169,13 @@ IOVAD_API rte_iova_t iovad_va2iova(struct iovad_domain *d, const void *va, uint6
 IOVAD_API void *iovad_iova2va(struct iovad_domain *d, rte_iova_t iova, uint64_t len);
 
 /**
- * Read anew what the backend can address, after a device has joined the
- * container: addresses that it cannot use are taken out of circulation. Also
- * done by iovad_region_add().
- * With EAL's container it also looks for memory with addresses of its own that EAL
- * was told of, and keeps off that: to be called after rte_extmem_register(), before
- * rte_dev_dma_map(), and after rte_extmem_unregister(), which give no notice. Memory
- * of heaps (rte_malloc_heap_memory_add()) is noticed when it comes and goes.
+ * Read again what the backend can address, after a device has joined the
+ * container: addresses that the device cannot use are taken out of circulation.
+ * iovad_region_add() does this too.
+ * With EAL's container it also finds external memory, whose addresses the application
+ * chose, and keeps out of these. EAL gives no notice of such memory: so call this after
+ * rte_extmem_register() and before rte_dev_dma_map(), and after rte_extmem_unregister().
+ * Memory of heaps (rte_malloc_heap_memory_add()) is noticed when it comes and goes.
  * @param d domain.
  * @return 0; -EINVAL d is NULL; -EEXIST the device cannot address what is in use, or
  *   such memory is to be where addresses are in use (the log says which; the rest is

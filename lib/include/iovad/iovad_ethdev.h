@@ -9,8 +9,8 @@
  * @defgroup iovad_ethdev Packet pools, heaps and ports
  * iovad: packet memory and heaps that lie in a domain, and packets through bounce pools.
  *
- * DPDK gives a buffer's address to devices as the virtual or the physical one.
- * What is made here has an address of the domain's instead, under a limit.
+ * DPDK gives devices the virtual or the physical address of a buffer.
+ * What is created here has an address of the domain instead, under a limit.
  *
  * Primary process only; these functions may sleep.
  *
@@ -34,8 +34,8 @@ struct rte_mempool;
 /**
  * As rte_pktmbuf_pool_create(), with the memory of the mbufs mapped in the
  * domain: their buf_iova is where devices that use the domain find them.
- * rte_mempool_free() unmaps it; memory that cannot be unmapped then, since it is mapped with
- * iovad_map() too or the backend fails, stays reserved (the log says so).
+ * rte_mempool_free() unmaps it; memory that cannot be unmapped then, because it is also mapped with
+ * iovad_map() or the backend fails, stays reserved (the log says so).
  * @param name, n, cache_size, priv_size, data_room_size, socket_id as rte_pktmbuf_pool_create().
  * @param d domain.
  * @param limit highest address, inclusive, that the mbufs may have.
@@ -50,10 +50,10 @@ IOVAD_API struct rte_mempool *iovad_pktmbuf_pool_create(const char *name, unsign
 
 /**
  * Make a DPDK heap (rte_malloc_heap_create()) whose memory lies in the domain,
- * so that descriptor rings, memzones and pools can: what is allocated on the
+ * so that descriptor rings, memzones and pools can lie there: what is allocated on the
  * heap's socket id, rte_malloc_heap_get_socket(), has addresses of the domain.
- * Its pages cannot be used by secondary processes. In EAL's VFIO container each of them is
- * a mapping of its own: of small pages few heaps fit into VFIO's limit of 65535.
+ * Secondary processes cannot use its memory. In EAL's VFIO container each page is
+ * a mapping of its own, so that with small pages few heaps fit into VFIO's limit of 65535 mappings.
  * @param d domain.
  * @param name of the heap, at most IOVAD_HEAP_NAME_MAX characters.
  * @param len bytes, a multiple of page_size.
@@ -79,21 +79,21 @@ IOVAD_API int iovad_heap_destroy(struct iovad_domain *d, const char *name);
 
 /**
  * @name Packets through a bounce pool
- * For applications that know nothing of it (iovad_bounce.h).
+ * The code of the application that sends and receives need not know of it. Pools: iovad_bounce.h.
  *
- * Sending: on ports with bounce enabled, packets of which the device cannot read all segments are
+ * Sending: on ports with bounce enabled, a packet with a segment that the device cannot read is
  * replaced, in the array given to rte_eth_tx_burst(), by mbufs whose data is a copy in the pool.
  * Order, segments, offloads and dynamic fields are kept, and the original is freed once it is
- * copied, as a driver would. So the array is not to be given to another port, and what was sent is not to
- * be looked for in it; and the private area of what was not sent is not the application's. A segment is within reach where it is mapped, for the device to
- * read, in the pool's domain at the address that its mbuf says (or where EAL has mapped
- * it, if the domain is in EAL's VFIO container). Packets that are within reach pass untouched.
+ * copied, as a driver would. So do not give the array to another port, and do not look in it for what was
+ * sent; and of the mbufs that were not sent, the private area is not the application's. A segment is within reach if it is
+ * mapped, for the device to read, in the pool's domain at the address that its mbuf says (or if EAL has mapped
+ * it, where the domain is in EAL's VFIO container). Packets within reach pass untouched.
  * Where a packet finds no slot or mbuf, it and those behind it are not sent, as if the
- * transmit queue were full: rte_eth_tx_burst() says how many were, and the others, in the
- * array, are the caller's. So nothing is lost here. The slot comes back when the driver frees
- * the mbuf. Where slots run out the driver is asked to (rte_eth_tx_done_cleanup()), but not all can be, and
- * many free what was sent only when they want its descriptor again. These never do if the pool has fewer slots
- * than the queues have descriptors, and then nothing is sent any more: so such a pool is refused.
+ * transmit queue were full: rte_eth_tx_burst() says how many were sent, and the others, in the
+ * array, are the caller's. So nothing is lost. The slot is freed when the driver frees
+ * the mbuf. When slots run out the driver is asked to free (rte_eth_tx_done_cleanup()), but not all drivers can be asked, and
+ * many free what was sent only when they need its descriptor again. If the pool has fewer slots than the queues have
+ * descriptors, that never happens, and nothing would be sent any more: so such a pool is refused.
  *
  * Receiving: for a queue that was set up with a packet pool of iovad_bounce_pktmbuf_pool_create(),
  * each packet is copied into mbufs of that pool's target, which the application gets: it never sees
@@ -121,18 +121,21 @@ struct iovad_ethdev_bounce_stats {
 
 /**
  * Send and receive through the pool from now on, on all queues that the port has now. May be
- * called while they are in use. The port is one whose device is in the VFIO container of the
- * pool's domain. Queues are to be set up before, with their descriptors and offloads; to change them, or their
- * number, disable it first and enable it again: what is changed while it is enabled is not noticed, and with
- * RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE slots would be lost.
- * The pool must be able to have a slot, for a packet of the port's MTU, for each descriptor of the transmit
- * queues, beside what packet pools and other ports have of it; max_bytes costs addresses, memory comes as it is
- * needed. So it is to be raised also for a port that is only to receive, or to map what it sends
- * (iovad_ethdev_bounce_copy_max() with 0), and takes few of these slots or none: that is not known beforehand. Where the driver does not say how many descriptors there are (rte_eth_tx_queue_info_get()), or the pool is smaller now and
- * nobody runs the control lcore, the log warns.
- * Rx callbacks that the application has added come after, Tx callbacks of before do so before.
+ * called while they are in use. With VFIO, the port's device must be in the container of the
+ * pool's domain. Set up the queues before, with their descriptors and offloads. To change these, or the
+ * number of queues, disable the port first and enable it again: a change while it is enabled is not noticed, and
+ * RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE would then lose slots.
+ *
+ * The pool's max_bytes must allow a slot, for a packet of the port's MTU, for each descriptor of the transmit
+ * queues, beside what packet pools and other ports take of it. That costs addresses; memory comes as it is
+ * needed. It holds also for a port that will only receive, or map what it sends (iovad_ethdev_bounce_copy_max()
+ * with 0): that is not known beforehand. The log warns where the driver does not say how many descriptors there are
+ * (rte_eth_tx_queue_info_get()), and where the pool is smaller now and nobody runs the control lcore.
+ *
+ * Rx callbacks of the application run after the packets were copied. So do Tx callbacks that it adds later; those that it
+ * added before run before.
  * @param port_id of an Ethernet device.
- * @param p pool; stays until the port is disabled and its packets have come back.
+ * @param p pool; must stay until the port is disabled and its packets have come back.
  * @return 0; -EINVAL p is NULL, or the port has no queues yet; -ENODEV there is no such port; -EBUSY
  *   it is enabled already; -ENOTSUP the port was configured with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, with
  *   which drivers do not tell when a buffer is free, or with RTE_ETH_TX_OFFLOAD_MT_LOCKFREE, or belongs
@@ -144,9 +147,9 @@ IOVAD_API int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_p
 
 /**
  * Packets pass untouched from now on, also those in memory that the device can write. May be called
- * while queues are in use, not from an Rx or Tx callback; waits for callbacks that run. Packets in
- * flight come to their end, and their slots come back when the driver frees them: until then
- * the pool cannot be destroyed. A port that is closed is disabled by that. The mbufs that stood for its packets are freed
+ * while queues are in use, but not from an Rx or Tx callback; waits for callbacks that run. The slots of packets in
+ * flight are freed when the driver frees these packets: until then
+ * the pool cannot be destroyed. Closing a port disables it. The mbufs that stood for its packets are freed
  * when all have been back for a second, by the control lcore, or when a port is enabled, disabled or closed.
  * @param port_id of an Ethernet device.
  * @return 0; -ENODEV there is no such port; -ENOENT it is not enabled.
@@ -154,10 +157,10 @@ IOVAD_API int iovad_ethdev_bounce_enable(uint16_t port_id, struct iovad_bounce_p
 IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
 
 /**
- * Which packets out of reach are copied: those of at most so many bytes. Longer ones are
- * mapped, iovad_map(), until the driver frees them, in which case the device reaches what shares
- * their pages too, in a lazy domain for as long as it says after that; where that fails they are copied, and
- * memory that cannot be unmapped stays where it is, for good. iovad_map() may block: see there.
+ * Copy packets out of reach that have at most so many bytes. Longer ones are mapped by iovad_map() until the driver
+ * frees them, and in a lazy domain for its lazy_max_age_us after that; meanwhile the device also reaches what shares
+ * their pages. Where mapping fails they are copied; memory that cannot be unmapped again is never freed.
+ * iovad_map() may block: see there.
  * @param port_id of an Ethernet device.
  * @param bytes UINT32_MAX, the default: all are copied, since that is cheaper up to sizes that no packet
  *   has (`iovad-perf bounce` measures where that ends; 28 KiB with the software IOMMU). 0: none.
@@ -166,8 +169,8 @@ IOVAD_API int iovad_ethdev_bounce_disable(uint16_t port_id);
 IOVAD_API int iovad_ethdev_bounce_copy_max(uint16_t port_id, uint32_t bytes);
 
 /**
- * Since the port was enabled; sums over its queues, not of one moment. After it was disabled, what they
- * came to. Telemetry has them too: /iovad/ethdev.
+ * Read the counters since the port was enabled: sums over its queues, not of one moment. After it was disabled, their
+ * last values. Telemetry has them too: /iovad/ethdev.
  * @param port_id of an Ethernet device.
  * @param out where they go.
  * @return 0; -EINVAL out is NULL; -ENODEV there is no such port; -ENOENT it was never enabled, or could not be the
@@ -176,10 +179,10 @@ IOVAD_API int iovad_ethdev_bounce_copy_max(uint16_t port_id, uint32_t bytes);
 IOVAD_API int iovad_ethdev_bounce_stats_get(uint16_t port_id, struct iovad_ethdev_bounce_stats *out);
 
 /**
- * As rte_pktmbuf_pool_create(), for Rx queues: the buffers lie in slots of the bounce pool, 2 MiB
- * at a time where there are so long ones, the mbufs themselves where no device reaches them. As large
- * as those of target. For queues of ports that are enabled with any pool: others get mbufs
- * in memory that the device can write. rte_mempool_free() gives the slots back.
+ * As rte_pktmbuf_pool_create(), for Rx queues: the buffers lie in slots of the bounce pool (of 2 MiB
+ * where it has such), the mbufs themselves where no device reaches them. Buffers are as large
+ * as those of target. Use it for queues of ports that are enabled with any bounce pool: on others the application would
+ * get mbufs in memory that the device can write. rte_mempool_free() gives the slots back.
  * @param name, n, cache_size as rte_pktmbuf_pool_create().
  * @param p where the buffers lie.
  * @param target packet pool of the application's, anywhere, that stays until this one is freed.

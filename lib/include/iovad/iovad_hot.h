@@ -10,7 +10,7 @@
  * It is compiled into programs, so the layout is part of the ABI and has a
  * number, which is a version of symbols: a program asks the dynamic linker for
  * IOVAD_INLINE_<number>, and is not started with a library of another layout;
- * a domain made by one is not attached to. Who changes a struct here, or what
+ * a domain made by one is not attached to. Whoever changes a struct here, or what
  * its fields mean, raises the number here and in iovad.map. The library is built
  * on the same structs and functions.
  */
@@ -345,7 +345,7 @@ IOVAD_HOT_INLINE bool iovad_hot_put_retired(struct iovad_hot_retire_queue *q, ui
 		return false;
 	q->entry[put % IOVAD_HOT_RETIRED] = first << 12 | more;
 	__atomic_store_n(&q->granules, granules, __ATOMIC_RELAXED);
-	/* Release: who sees the count sees the entry, and what the caller did before. */
+	/* Release: whoever sees the count sees the entry, and what the caller did before. */
 	__atomic_store_n(&q->put, put + 1, __ATOMIC_RELEASE);
 	return true;
 }
