@@ -61,6 +61,8 @@ build_cxx() {
 
 run_shared() { LD_LIBRARY_PATH=$LIBDIR "$WORK/$1" "${EAL[@]}"; }
 
+ldconfig_finds_it() { ldconfig -N -X -v "$LIBDIR" 2>/dev/null | grep -q 'libiovad\.so\.0 '; }
+
 is_linked() { readelf -d "$WORK/$1" | grep -q 'NEEDED.*libiovad'; }
 is_not_linked() { ! is_linked "$1"; }
 
@@ -115,14 +117,15 @@ check "all public headers are installed" headers_installed
 check "pkg-config finds libiovad" pkg-config --exists --print-errors libiovad
 check "pkg-config requires libdpdk" requires_dpdk
 check "pkg-config gives the project's version" version_is_the_projects
-check "README's example builds as C11 with the shared library" build_shared
+check "README's example builds as C with the shared library" build_shared
+check "ldconfig finds that" ldconfig_finds_it
 check "it is linked to the shared library" is_linked shared
 check "it runs" run_shared shared
-check "README's example builds as C11, optimized" build_optimized
+check "README's example builds as C, optimized" build_optimized
 check "iovad_alloc() and iovad_free() are inlined" calls_no_alloc
 check "so the program asks for the layout it was compiled with" needs_layout
 check "it runs optimized" run_shared optimized
-check "README's example builds as C11 with the static library" build_static
+check "README's example builds as C with the static library" build_static
 check "it needs no libiovad.so" is_not_linked static
 check "it runs with the static library" "$WORK/static" "${EAL[@]}"
 check "README's example builds as C++17" build_cxx
