@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What concerns all caches of a domain at once: reclaim, an lcore that leaves, counting,
-// checking.
+// What is done to all caches of a domain at once: reclaim, trimming, an lcore that leaves, processes that
+// died.
 #include <algorithm>
-#include <cinttypes>
 #include <ctime>
 #include <vector>
 
-#include "core/domain.h"
+#include "core/domain_revoking.h"
 
 namespace iovad::core {
 
@@ -92,90 +91,11 @@ bool Domain::is_dead(const LcoreCache &cache) const
 	return cache.owned() && process_of(cache) != process_ && is_gone(process_of(cache));
 }
 
-// Who reclaims, one at a time. Where one died at it, its caches serve their owners again.
-class Domain::ReclaimGuard {
-public:
-	explicit ReclaimGuard(Domain &domain) : guard_(domain.state_->reclaim_lock)
-	{
-		DomainState &state = *domain.state_;
-		if (!state.reclaim_lock.inherited()) [[likely]]
-			return;
-		state.half_done.store(true, std::memory_order_relaxed);
-		domain.for_each_cache([](LcoreCache &cache) {
-			if (cache.revoked())
-				cache.restore();
-		});
-		state.reclaim_lock.set_sound();
-	}
-
-private:
-	LockGuard guard_;
-};
-
 // Whose it is: caches of other processes need a fence that reaches those.
 asymmetric_fence::Reach Domain::reach_of(const LcoreCache &cache) const
 {
 	const bool ours = !cache.owned() || process_of(cache) == process_;
 	return ours ? asymmetric_fence::Reach::this_process : asymmetric_fence::Reach::all_processes;
-}
-
-// With reclaim_lock held: use(cache, quiet) on each chosen cache while its owner is kept
-// out, then finish() while all of them still are. Not quiet: the owner could not be kept
-// out, and nothing may be changed.
-template <class Choose, class Use, class Finish>
-void Domain::with_revoked(Patience patience, Choose choose, Use use, Finish finish)
-{
-	using asymmetric_fence::Reach;
-	// Also where use() or finish() throws, for lack of memory.
-	struct Restored {
-		~Restored()
-		{
-			domain.for_each_cache([](LcoreCache &cache) {
-				if (cache.revoked())
-					cache.restore();
-			});
-		}
-		Domain &domain;
-	};
-	bool any = false;
-	Reach reach = Reach::this_process;
-	// Without caches they hold nothing, and there may be no fence either.
-	for_each_cache([&](LcoreCache &cache) {
-		if (state_->config.cached && choose(cache)) {
-			cache.revoke();
-			any = true;
-			reach = std::max(reach, reach_of(cache));
-		}
-	});
-	if (!any) {
-		finish();
-		return;
-	}
-	const Restored restored{*this};
-	// Where others cannot be reached, our own can.
-	const auto fence = [&] {
-		if (reach == Reach::all_processes && !asymmetric_fence::heavy(reach))
-			reach = Reach::this_process;
-		return asymmetric_fence::heavy(Reach::this_process);
-	};
-	bool fenced = fence();
-	for_each_cache([&](LcoreCache &cache) {
-		if (!cache.revoked())
-			return;
-		if (fenced && reach_of(cache) <= reach && quiesce(cache, patience)) {
-			cache.withdraw();
-		} else {
-			use(cache, false);
-			cache.restore();
-		}
-	});
-	fenced = fenced && fence();
-	for_each_cache([&](LcoreCache &cache) {
-		if (!cache.revoked())
-			return;
-		use(cache, fenced && reach_of(cache) <= reach && quiesce(cache, patience));
-	});
-	finish();
 }
 
 // Taken out before it is freed: where this process dies between the two, addresses are lost, and not
@@ -337,116 +257,6 @@ Domain::Trimmed Domain::trim(unsigned most)
 	state_->reclaim_lock.unlock();
 	state_->trims.fetch_add(t.magazines, std::memory_order_relaxed);
 	return t;
-}
-
-DomainStats Domain::stats() const
-{
-	const AddressSpace::Totals t = state_->space.totals();
-	DomainStats s = {};
-	const auto add = [&](const Magazine &m) {
-		s.cached_ranges += m.count();
-		s.cached_granules += m.count() * m.bin().granules();
-	};
-	for_each_cache([&](const LcoreCache &cache) {
-		s.cache_hits += cache.hits();
-		s.depot_hits += cache.depot_hits();
-		cache.for_each(add);
-	});
-	state_->depot.for_each_full(add);
-	// While lcores move addresses a sum may be off by those in flight.
-	s.live_ranges = t.live_ranges - std::min(t.live_ranges, s.cached_ranges);
-	s.live_granules = t.live_granules - std::min(t.live_granules, s.cached_granules);
-	s.reserved_granules = t.reserved_granules;
-	s.free_granules = t.free_granules;
-	s.largest_gap = t.largest_gap;
-	s.tree_nodes = t.nodes;
-	s.tree_allocs = t.allocs;
-	s.tree_frees = t.frees;
-	s.bad_frees = t.bad_frees;
-	s.leaves_visited = t.leaves_visited;
-	s.searches = t.searches;
-	s.grows = t.grows;
-	s.deferred_frees = t.deferred_frees;
-	s.fail_nospace = state_->fail_nospace.load(std::memory_order_relaxed);
-	s.fail_again = state_->fail_again.load(std::memory_order_relaxed);
-	s.reclaims = state_->reclaims.load(std::memory_order_relaxed);
-	s.trims = state_->trims.load(std::memory_order_relaxed);
-	s.resizes = state_->resizes.load(std::memory_order_relaxed);
-	return s;
-}
-
-bool Domain::is_cached(uint64_t iova)
-{
-	bool found = false;
-	const auto look = [&](const Magazine &m) {
-		found |= std::find(m.address, m.address + m.count(), iova) != m.address + m.count();
-	};
-	LockGuard guard(state_->reclaim_lock);
-	with_revoked(Patience::milliseconds, [](const LcoreCache &) { return true; },
-		     [&](LcoreCache &cache, bool quiet) {
-			     if (quiet)
-				     cache.for_each(look);
-		     },
-		     [&] { state_->depot.for_each_full(look); });
-	return found;
-}
-
-// Beyond the tree: every cached address is a live range of its class in the tree, no
-// address is cached twice, and what caches may hold stays within their share.
-bool Domain::verify(FILE *why)
-{
-	struct Cached {
-		Pfn start;
-		uint64_t granules;
-	};
-	std::vector<Cached> cached;
-	bool good = true;
-	const auto fail = [&](const char *what, Pfn pfn) {
-		good = false;
-		if (why)
-			std::fprintf(why, "caches: %s at %" PRIx64 "\n", what, geometry().bytes(pfn));
-	};
-	const auto collect = [&](const Magazine &m) {
-		if (m.count() > m.capacity)
-			fail("magazine over its capacity", 0);
-		for (unsigned i = 0; i < m.count(); ++i) {
-			cached.push_back({geometry().pfn(m.address[i]), m.bin().granules()});
-			if (geometry().zone_of(m.address[i]) != m.bin().zone())
-				fail("address in the wrong zone", geometry().pfn(m.address[i]));
-		}
-	};
-	const auto check_tree = [&] {
-		state_->depot.for_each_full(collect);
-		const AddressSpace::Guard space(state_->space);
-		good &= state_->space.verify_locked(why);
-		for (const Cached &c : cached) {
-			if (state_->space.find_locked(c.start) != Extent{c.start, c.start + c.granules, kBlock})
-				fail("cached address is not a block in the tree", c.start);
-		}
-	};
-	{
-		const ReclaimGuard guard(*this);
-		with_revoked(Patience::seconds, [](const LcoreCache &) { return true; },
-			     [&](LcoreCache &cache, bool quiet) {
-				     if (quiet)
-					     cache.for_each(collect);
-				     else if (!is_dead(cache))
-					     fail("an lcore stays inside its cache", 0);
-			     },
-			     check_tree);
-	}
-	std::sort(cached.begin(), cached.end(),
-		  [](const Cached &a, const Cached &b) { return a.start < b.start; });
-	for (size_t i = 1; i < cached.size(); ++i) {
-		if (cached[i].start == cached[i - 1].start)
-			fail("address cached twice", cached[i].start);
-	}
-	for (unsigned zone = 0; zone < kZones; ++zone) {
-		const Depot::Charge charge = state_->depot.charge(zone);
-		if (charge.used > charge.most)
-			fail("caches exceed their share of zone", zone);
-	}
-	return good;
 }
 
 }  // namespace iovad::core

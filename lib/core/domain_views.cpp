@@ -1,7 +1,46 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// What is told of a domain, which goes on meanwhile.
+#include <algorithm>
+
 #include "core/domain.h"
 
 namespace iovad::core {
+
+DomainStats Domain::stats() const
+{
+	const AddressSpace::Totals t = state_->space.totals();
+	DomainStats s = {};
+	const auto add = [&](const Magazine &m) {
+		s.cached_ranges += m.count();
+		s.cached_granules += m.count() * m.bin().granules();
+	};
+	for_each_cache([&](const LcoreCache &cache) {
+		s.cache_hits += cache.hits();
+		s.depot_hits += cache.depot_hits();
+		cache.for_each(add);
+	});
+	state_->depot.for_each_full(add);
+	// While lcores move addresses a sum may be off by those in flight.
+	s.live_ranges = t.live_ranges - std::min(t.live_ranges, s.cached_ranges);
+	s.live_granules = t.live_granules - std::min(t.live_granules, s.cached_granules);
+	s.reserved_granules = t.reserved_granules;
+	s.free_granules = t.free_granules;
+	s.largest_gap = t.largest_gap;
+	s.tree_nodes = t.nodes;
+	s.tree_allocs = t.allocs;
+	s.tree_frees = t.frees;
+	s.bad_frees = t.bad_frees;
+	s.leaves_visited = t.leaves_visited;
+	s.searches = t.searches;
+	s.grows = t.grows;
+	s.deferred_frees = t.deferred_frees;
+	s.fail_nospace = state_->fail_nospace.load(std::memory_order_relaxed);
+	s.fail_again = state_->fail_again.load(std::memory_order_relaxed);
+	s.reclaims = state_->reclaims.load(std::memory_order_relaxed);
+	s.trims = state_->trims.load(std::memory_order_relaxed);
+	s.resizes = state_->resizes.load(std::memory_order_relaxed);
+	return s;
+}
 
 CacheView Domain::view_of(const LcoreCache &cache)
 {
