@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dma/mapper.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/clock.h"
@@ -21,14 +20,12 @@ constexpr unsigned kTablesAtOnce = 64;
 
 void count(std::atomic<uint64_t> &counter, uint64_t n = 1) { counter.fetch_add(n, std::memory_order_relaxed); }
 
-Outcome outcome(Status status, const char *advice = "") { return {status, 0, advice}; }
-
 // What a backend throws (no memory, for what it says of a failure) must not skip the undoing.
 template <class Call> Outcome guarded(Call call)
 try {
 	return call();
 } catch (...) {
-	return outcome(Status::no_memory, "no memory in the backend");
+	return {Status::no_memory, 0, "no memory in the backend"};
 }
 
 }  // namespace
@@ -47,7 +44,7 @@ Outcome Mapper::map(unsigned lcore, const void *va, uint64_t len, uint64_t limit
 {
 	Memory m;
 	if (!memory_of(va, len, dir, m))
-		return outcome(Status::invalid);
+		return {Status::invalid};
 	if (share(m, limit, dir, iova))
 		return {};
 	// Pages that a device writes become the program's own when they are pinned.
@@ -76,13 +73,13 @@ Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
 {
 	uint64_t first, bytes;
 	if (!whole_granules(domain_.geometry().granule, iova, len, first, bytes))
-		return outcome(Status::invalid);
+		return {Status::invalid};
 	MappingTable::Ended ended;
 	{
 		LockGuard guard(table_.lock());
 		// Not what is deferred already: its entry would end somebody else's use of that address.
 		if (policy_ == Policy::checked && !table_.may_end_use(first, bytes))
-			return outcome(Status::not_found);
+			return {Status::not_found};
 		ended = table_.end_use(first, bytes);
 	}
 	return end(lcore, first, ended);
@@ -92,7 +89,7 @@ Outcome Mapper::unmap(unsigned lcore, uint64_t iova, uint64_t len)
 Outcome Mapper::end(unsigned lcore, uint64_t iova, MappingTable::Ended ended)
 {
 	if (!ended.found)
-		return outcome(Status::not_found);
+		return {Status::not_found};
 	if (ended.last) {
 		feed_table(false);
 		return removal_.remove(lcore, ended.last);
@@ -104,20 +101,20 @@ Outcome Mapper::end(unsigned lcore, uint64_t iova, MappingTable::Ended ended)
 		retirer_.drain(lcore);
 		feed_table(false);
 	}
-	return outcome(removal_.settled(iova) ? Status::ok : Status::failed);
+	return {removal_.settled(iova) ? Status::ok : Status::failed};
 }
 
 Outcome Mapper::unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len)
 {
 	uint64_t first, bytes;
 	if (!whole_granules(domain_.geometry().granule, iova, len, first, bytes))
-		return outcome(Status::invalid);
+		return {Status::invalid};
 	if (policy_ != Policy::lazy) {
 		LockGuard guard(table_.lock());
 		// From the first one on, for good: a mapping that is on its way out must not be shared.
 		table_.prefer_newest();
 		if (policy_ == Policy::checked && !table_.defer_use(first, bytes))
-			return outcome(Status::not_found);
+			return {Status::not_found};
 	}
 	if (retirer_.put(lcore, iova, len))
 		return {};
@@ -127,119 +124,6 @@ Outcome Mapper::unmap_lazy(unsigned lcore, uint64_t iova, uint64_t len)
 		ended = table_.end_deferred_use(first, bytes);
 	}
 	return end(lcore, first, ended);
-}
-
-Outcome Mapper::add_region(const void *va, uint64_t len, uint64_t limit, uint32_t dir, uint64_t &iova,
-			   Installer installer)
-{
-	Memory m;
-	if (!memory_of(va, len, dir, m))
-		return outcome(Status::invalid);
-	const uint64_t first = m.va + m.offset;
-	std::lock_guard guard(regions_mutex_);
-	const auto next = regions_.lower_bound(first);
-	if (next != regions_.end() && next->first - first < len)
-		return outcome(Status::exists);
-	if (next != regions_.begin()) {
-		const auto &[start, before] = *std::prev(next);
-		if (first - start < before.len)
-			return outcome(Status::exists);
-	}
-	if (const Outcome o = bring_in(m, dir); !o.ok())
-		return o;
-	const auto place = regions_.emplace_hint(next, first, Region{len, nullptr});
-	MappingRecord *record;
-	const Kind kind = installer == Installer::us ? Kind::region : Kind::installed_region;
-	const Outcome o = map_or_make_room(core::kNoLcore, m, limit, dir, kind, record, iova);
-	if (o.ok())
-		place->second.record = record;
-	else
-		regions_.erase(place);
-	return o;
-}
-
-Outcome Mapper::bring_in(const Memory &m, uint32_t dir)
-{
-	if (!backend_->pins_memory())
-		return {};
-	const int error = prefault(reinterpret_cast<void *>(m.va), m.len, (dir & kFromDevice) != 0, helpers_);
-	if (error == 0)
-		return {};
-	return {Status::bad_memory, error, "the memory is not there, or devices are to write to what is read-only"};
-}
-
-Outcome Mapper::remove_region(const void *va, uint64_t len)
-{
-	std::lock_guard guard(regions_mutex_);
-	const auto place = regions_.find(reinterpret_cast<uint64_t>(va));
-	if (place == regions_.end() || place->second.len != len)
-		return outcome(Status::not_found);
-	MappingRecord *record = place->second.record;
-	if (const Outcome o = end_region(record); !o.ok())
-		return o;
-	regions_.erase(place);
-	return remove_ended(record);
-}
-
-// From then on nobody finds it.
-Outcome Mapper::end_region(MappingRecord *record)
-{
-	if (in_use(*record))
-		retirer_.drain(core::kNoLcore);
-	LockGuard records(table_.lock());
-	if (record->whole != 0 || record->part != 0)
-		return outcome(Status::busy);
-	table_.remove(record);
-	record->region = false;
-	return {};
-}
-
-Outcome Mapper::remove_ended(MappingRecord *record)
-{
-	feed_table(false);
-	return removal_.remove(core::kNoLcore, record);
-}
-
-Outcome Mapper::add_in_window(uint64_t iova, const void *va, uint64_t len, uint32_t dir)
-{
-	Memory m;
-	if (!memory_of(va, len, dir, m) || m.len != len || !in_window(iova, len))
-		return outcome(Status::invalid);
-	if (const Outcome o = bring_in(m, dir); !o.ok())
-		return o;
-	MappingRecord *record;
-	return map_or_make_room(core::kNoLcore, m, 0, dir, Kind::region_in_window, record, iova);
-}
-
-bool Mapper::in_window(uint64_t iova, uint64_t len) const
-{
-	const core::Geometry &g = domain_.geometry();
-	if (!g.holds(iova, len))
-		return false;
-	const core::Extent e = domain_.find(iova);
-	return e.value == core::kLive && g.pfn(iova) + g.pfn(len) <= e.end;
-}
-
-Outcome Mapper::remove_from_window(uint64_t iova)
-{
-	MappingRecord *record;
-	{
-		LockGuard guard(table_.lock());
-		record = table_.record_at(iova);
-		if (!record || !record->in_window || record->mapping().iova != iova)
-			return outcome(Status::not_found);
-	}
-	// Who keeps the window is the only one that removes it, so it stays until then.
-	if (const Outcome o = end_region(record); !o.ok())
-		return o;
-	return remove_ended(record);
-}
-
-// By more than being a region.
-bool Mapper::in_use(MappingRecord &record)
-{
-	LockGuard guard(table_.lock());
-	return record.whole != 0 || record.part != 0;
 }
 
 bool Mapper::memory_of(const void *va, uint64_t len, uint32_t dir, Memory &out) const
@@ -289,13 +173,12 @@ Outcome Mapper::map_new(unsigned lcore, const Memory &m, uint64_t limit, uint32_
 {
 	record = take_record();
 	if (!record)
-		return outcome(Status::again, "no memory for the record of one more mapping: raise max_ranges, or "
-					      "give EAL more memory");
+		return {Status::again, 0, "no memory for the record of one more mapping: raise max_ranges, or give EAL more memory"};
 	record->in_window = kind == Kind::region_in_window;
 	uint64_t first = kind == Kind::region_in_window ? iova : 0;
 	if (const Status status = allocate(lcore, m, limit, *record, first); status != Status::ok) {
 		give_back(record);
-		return outcome(status);
+		return {status};
 	}
 	if (const Outcome o = install(first, m.va, m.len, dir); !o.ok()) {
 		deallocate(lcore, *record, first, m.len);
@@ -424,7 +307,7 @@ Outcome Mapper::drain(unsigned lcore)
 	retirer_.drain(lcore);
 	const bool all_gone = removal_.retry_all(lcore);
 	feed_table(false);
-	return outcome(all_gone ? Status::ok : Status::busy);
+	return {all_gone ? Status::ok : Status::busy};
 }
 
 bool Mapper::make_room(unsigned lcore, uint64_t given_back_before)
@@ -432,59 +315,6 @@ bool Mapper::make_room(unsigned lcore, uint64_t given_back_before)
 	if (retirer_.anything_deferred() || !removal_.quarantine_empty())
 		drain(lcore);
 	return given_back() != given_back_before;
-}
-
-Outcome Mapper::refresh(Span *conflict)
-{
-	Info info;
-	if (const Outcome o = backend_->info(info); !o.ok())
-		return o;
-	page_sizes_.store(info.page_sizes, std::memory_order_relaxed);
-	const core::Geometry &g = domain_.geometry();
-	// Between what is valid, granules that are not wholly valid are not for us.
-	core::Pfn from = g.first;
-	Status status = Status::ok;
-	const auto keep_out_until = [&](core::Pfn to) {
-		if (from >= to)
-			return;
-		const Status s = keep_out(from, to, status == Status::exists ? nullptr : conflict);
-		if (s != Status::ok && status != Status::exists)
-			status = s;
-	};
-	for (const Span &span : info.valid) {
-		const core::Geometry part = core::Geometry::of(g.granule, span.first, span.last);
-		if (part.first >= part.end || part.end <= from)
-			continue;
-		keep_out_until(std::min(part.first, g.end));
-		from = part.end;
-	}
-	keep_out_until(g.end);
-	if (status == Status::exists)
-		return outcome(status, "a device joined that cannot address what is in use");
-	return outcome(status, status == Status::ok ? "" : "no memory to keep what devices cannot address out of use");
-}
-
-// Reserves [first, end); around what is in use there.
-Status Mapper::keep_out(core::Pfn first, core::Pfn end, Span *conflict)
-{
-	const core::Geometry &g = domain_.geometry();
-	Status whole = domain_.reserve(g.bytes(first), g.bytes(end - first));
-	if (whole == Status::exists && make_room(core::kNoLcore))
-		whole = domain_.reserve(g.bytes(first), g.bytes(end - first));
-	if (whole != Status::exists)
-		return whole;
-	for (core::Pfn pfn = first; pfn < end;) {
-		const core::Extent e = domain_.space().next_live(pfn);
-		const core::Pfn gap_end = std::min(e.start, end);
-		if (pfn < gap_end)
-			domain_.reserve(g.bytes(pfn), g.bytes(gap_end - pfn));
-		if (gap_end < end && conflict) {
-			*conflict = {g.bytes(e.start), g.bytes(e.end) - 1};
-			conflict = nullptr;
-		}
-		pfn = e.end;
-	}
-	return whole;
 }
 
 }  // namespace iovad::dma
