@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cinttypes>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -15,15 +14,14 @@
 #include <rte_errno.h>
 
 #include "core/asymmetric_fence.h"
-#include "core/clock.h"
 #include "eal/bounce/registry.h"
 #include "eal/control/control.h"
-#include "eal/control/idle_cpus.h"
 #include "eal/domain/backend.h"
 #include "eal/domain/conf.h"
 #include "eal/domain/device.h"
-#include "eal/domain/mapping.h"
+#include "eal/domain/memzone.h"
 #include "eal/domain/processes.h"
+#include "eal/domain/start.h"
 #include "eal/log/log.h"
 #include "eal/log/trace_points.h"
 #include "eal/telemetry/telemetry.h"
@@ -106,129 +104,6 @@ void remove_handle(iovad_domain *d, const DomainsInUse &)
 	*link = d->next;
 }
 
-const rte_memzone *reserve_memzone(const iovad_domain_conf &conf, size_t bytes)
-{
-	const ZoneName name(conf.name);
-	const rte_memzone *zone = rte_memzone_reserve_aligned(name.text, bytes, conf.socket_id,
-							      RTE_MEMZONE_SIZE_HINT_ONLY | RTE_MEMZONE_2MB,
-							      RTE_CACHE_LINE_SIZE);
-	if (zone)
-		return zone;
-	if (rte_errno == EEXIST)
-		IOVAD_LOG(ERR, "%s: a domain of this name exists", conf.name);
-	else
-		IOVAD_LOG(ERR, "%s: no memzone of %zu KiB on socket %d (%s): give EAL more memory, or ask "
-			  "for fewer max_ranges", conf.name, bytes >> 10, conf.socket_id,
-			  rte_strerror(rte_errno));
-	return nullptr;
-}
-
-// Of a domain's memzone.
-struct Layout {
-	size_t state, mappings, retired, bytes;
-	uint32_t records;
-	unsigned queues;  // of lcores
-
-	Layout(const iovad_domain_conf &conf, const core::DomainConfig &config)
-	{
-		records = conf.backend == IOVAD_BACKEND_NONE
-				  ? 0
-				  : static_cast<uint32_t>(std::min<uint64_t>(config.max_ranges, kMostRecords));
-		state = sizeof(SharedDomain);
-		mappings = state + round_up(core::DomainState::bytes(config));
-		retired = mappings + (records ? round_up(core::MappingTable::bytes(records)) : 0);
-		queues = std::min(RTE_MAX_LCORE, int{kLaterLcores} + static_cast<int>(rte_lcore_count()));
-		bytes = retired + (records ? core::RetireQueues::bytes(queues) : 0);
-	}
-	static size_t round_up(size_t n) { return (n + 63) & ~size_t{63}; }
-
-	static constexpr uint64_t kMostRecords = uint64_t{1} << 30;
-	static constexpr int kLaterLcores = 16;  // threads that register
-};
-
-void format_domain(const rte_memzone *zone, const iovad_domain_conf &conf, const core::DomainConfig &config,
-		   const LazyBounds &bounds)
-{
-	const Layout layout(conf, config);
-	auto *base = static_cast<std::byte *>(zone->addr);
-	auto *shared = new (base) SharedDomain{};
-	shared->bytes = layout.bytes;
-	shared->flags = conf.flags;
-	shared->unmap_policy = conf.unmap_policy;
-	shared->backend = conf.backend;
-	shared->lazy_max_age_us = bounds.max_age_us;
-	shared->lazy_max_bytes = bounds.max_bytes;
-	std::snprintf(shared->name, sizeof shared->name, "%s", conf.name);
-	shared->state = core::DomainState::format(base + layout.state, config);
-	if (layout.records == 0)
-		return;
-	shared->mappings = core::MappingTable::format(base + layout.mappings, layout.records, config.geometry);
-	shared->retired = core::RetireQueues::format(base + layout.retired, layout.queues,
-						     std::max<uint64_t>(config.geometry.pfn(bounds.max_bytes), 1),
-						     bounds.max_age_us * core::kMicrosecond);
-}
-
-core::PageIndex::Table *take_tables(DomainMemory &memory, unsigned n)
-{
-	using Table = core::PageIndex::Table;
-	return static_cast<Table *>(memory.take(n * sizeof(Table), alignof(Table)));
-}
-
-dma::Mapper::Policy policy_of(const iovad_domain_conf &conf)
-{
-	if (conf.flags & IOVAD_DOMAIN_F_DEBUG)
-		return dma::Mapper::Policy::checked;
-	return conf.unmap_policy == IOVAD_UNMAP_LAZY ? dma::Mapper::Policy::lazy : dma::Mapper::Policy::strict;
-}
-
-void tell_quarantined(iovad_domain &d, uint64_t iova, uint64_t len, unsigned tries, const dma::Outcome &o)
-{
-	d.log.quarantined(iova, len, tries, o);
-	trace::quarantine(d.shared->name, iova, len, tries);
-}
-
-// What happens where no caller is told.
-void tell_trouble(iovad_domain &d, dma::Trouble trouble, uint64_t iova, uint64_t len, const dma::Outcome &o)
-{
-	switch (trouble) {
-	case dma::Trouble::unmap_failed: return tell_quarantined(d, iova, len, 1, o);
-	case dma::Trouble::still_quarantined: return tell_quarantined(d, iova, len, dma::Quarantine::kTriesReported, o);
-	case dma::Trouble::not_mapped: return d.log.bad_unmap(iova, len);
-	case dma::Trouble::not_served: return d.log.unmapped_in_caller();
-	}
-}
-
-// What devices cannot address, and what EAL uses, is kept out of circulation first.
-int start_mapping(iovad_domain &d, const iovad_domain_conf &conf, OpenBackend open)
-try {
-	d.memory = std::make_unique<DomainMemory>(conf.socket_id);
-	if (!open.backend)
-		return 0;
-	d.mapper = std::make_unique<dma::Mapper>(d.core, *d.mappings, *d.shared->retired, policy_of(conf),
-						 std::move(open.backend),
-						 [memory = d.memory.get()](unsigned n) { return take_tables(*memory, n); });
-	d.mapper->set_helpers(cpus_without_lcores());
-	d.mapper->set_report([&d](dma::Trouble trouble, uint64_t iova, uint64_t len, const dma::Outcome &o) {
-		tell_trouble(d, trouble, iova, len, o);
-	});
-	d.mapper->set_watch([&d](unsigned ranges, unsigned calls, uint64_t bytes) {
-		trace::retire(d.shared->name, ranges, calls, bytes);
-	});
-	if (d.checker) {
-		d.mapper->set_gone([&d](uint64_t iova) { d.checker->gone(iova); });
-		d.memory_watch = std::make_unique<debug::MemoryWatch>(d.shared->name, *d.checker);
-	}
-	d.container_fd = open.container_fd;
-	if (const int error = refresh(d))
-		return -error;
-	if (!open.of_eal)
-		return 0;
-	d.eal_memory = std::make_unique<EalMemory>(d.core, *d.mappings, d.shared->name);
-	return d.eal_memory->start();
-} catch (const std::bad_alloc &) {
-	return ENOMEM;
-}
-
 // With handles_mutex held. Two domains would hand out the same addresses of one container.
 bool overlaps(const iovad_domain_conf &conf, const core::Geometry &g, int container_fd)
 {
@@ -294,7 +169,7 @@ iovad_domain *create_domain(const iovad_domain_conf &wanted)
 	std::lock_guard guard(handles_mutex);
 	if (overlaps(conf, config.geometry, open.container_fd))
 		return fail(EEXIST);
-	const rte_memzone *zone = reserve_memzone(conf, Layout(conf, config).bytes);
+	const rte_memzone *zone = reserve_memzone(conf, config);
 	if (!zone)
 		return nullptr;
 	format_domain(zone, conf, config, bounds);
