@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// main() of driver_test: loads the driver before EAL starts, as EAL does with -d, but from
+// main() of the tests of drivers: loads the driver before EAL starts, as EAL does with -d, but from
 // wherever it lies.
 #include <cstdio>
 #include <cstdlib>
