@@ -61,7 +61,7 @@ build_cxx() {
 
 run_shared() { LD_LIBRARY_PATH=$LIBDIR "$WORK/$1" "${EAL[@]}"; }
 
-ldconfig_finds_it() { ldconfig -N -X -v "$LIBDIR" 2>/dev/null | grep -q 'libiovad\.so\.0 '; }
+ldconfig_finds_it() { ldconfig -n -X -v "$LIBDIR" | grep 'libiovad\.so\.0 '; }
 
 is_linked() { readelf -d "$WORK/$1" | grep -q 'NEEDED.*libiovad'; }
 is_not_linked() { ! is_linked "$1"; }
