@@ -26,7 +26,7 @@ enum class Trouble {
 	unmap_failed,       // of what was unmapped lazily: it is in quarantine
 	still_quarantined,  // after Quarantine::kTriesReported tries
 	not_mapped,         // unmapped lazily, and not mapped with that length
-	not_served,         // unmapped lazily, and no control lcore runs: done at once
+	not_served,         // unmapped lazily, and no control lcore has come by: done at once
 };
 using Report = std::function<void(Trouble, uint64_t iova, uint64_t len, const Outcome &)>;
 

@@ -57,8 +57,8 @@ void DomainLog::quarantined(uint64_t iova, uint64_t len, unsigned tries, const d
 void DomainLog::unmapped_in_caller()
 {
 	if (may_write(in_caller))
-		IOVAD_LOG(WARNING, "%s: no control lcore runs, so that lazy unmapping is done in the caller: see "
-			  "iovad_control.h", domain_);
+		IOVAD_LOG(WARNING, "%s: no control lcore comes by (none was started, or it has made no pass yet), so that lazy "
+			  "unmapping is done in the caller: see iovad_control.h", domain_);
 }
 
 void DomainLog::bad_unmap(uint64_t iova, uint64_t len)

@@ -20,7 +20,7 @@ public:
 	// A translation does not go away, and so often it was tried. An error from kPatience on.
 	static constexpr unsigned kPatience = dma::Quarantine::kTriesReported;
 	void quarantined(uint64_t iova, uint64_t len, unsigned tries, const dma::Outcome &outcome);
-	// A caller unmaps what it wanted to defer, since no control lcore runs.
+	// A caller unmaps what it wanted to defer, since no control lcore has come by.
 	void unmapped_in_caller();
 	// What was to be unmapped lazily was not mapped.
 	void bad_unmap(uint64_t iova, uint64_t len);
