@@ -22,23 +22,27 @@ on_exit forget_log
 
 PACKAGES=(gcc g++ meson ninja-build pkgconf libdpdk-dev libtbb-dev liblzma-dev libgtest-dev libgmock-dev
 	dpdk dpdk-dev xz-utils)
-# What depends on DPDK's version: core and backends do not see it.
+# What depends on DPDK's version: core and backends do not see it. Of "loop" there is something only
+# where DPDK installs the headers of drivers, which Debian's does not.
 SUITES=(--suite eal --suite mempool --suite loop --suite install --suite examples)
-OTHERS=(testpmd top)
+OTHERS=(testpmd top) # whose output is DPDK's
+# -O1 and no debug information: compiling is most of what this takes.
 OPTIONS=(-Ddpdk=enabled -Dtests=true -Dapps=enabled -Dexamples=enabled -Dbenchmarks=disabled -Dwerror=true
 	-Doptimization=1 -Ddebug=false)
 
+# apt knows its mirrors once it has fetched their lists.
+has_mirror() { [ -n "$(mirror)" ] || { apt_get update && [ -n "$(mirror)" ]; } >"$LOGS/trixie-mirror.log" 2>&1; }
+
 serves_trixie() {
-	local release=$FOLDER/InRelease
 	guarded /usr/lib/apt/apt-helper -o Acquire::http::Timeout=30 download-file \
-		"${1%/}/dists/trixie/InRelease" "$release" >"$LOGS/trixie-mirror.log" 2>&1
+		"${1%/}/dists/trixie/InRelease" "$FOLDER/InRelease" >"$LOGS/trixie-mirror.log" 2>&1
 }
 
 # Why there can be no such chroot here; nothing where there can.
 trouble() {
 	if [ -n "$TROUBLE" ]; then
 		echo "$TROUBLE"
-	elif [ -z "$(mirror)" ]; then
+	elif ! has_mirror; then
 		echo "apt has no mirror of Debian"
 	elif ! serves_trixie "$(mirror)"; then
 		echo "the mirror that apt uses gives no trixie"
