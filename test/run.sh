@@ -258,7 +258,7 @@ set_up() {
 	case " ${SECTIONS[*]} " in
 	*" vm "*) if [ -n "$INSTALL" ]; then vm_setup; else vm_pieces; fi ;;
 	esac
-	need_disk "$REPO" 8000 "the builds"
+	need_disk "$REPO" 6500 "the builds"
 	need_memory $((HUGE_MIB + 2048)) "the builds and the tests"
 	mkdir -p "$LOGS"
 	FAILURES=$LOGS/failures.txt
