@@ -40,6 +40,7 @@ void unmap(const rte_mempool *pool, const Pool &p, const Chunk &chunk)
 		MEMPOOL_LOG(ERR, "pool %s: %p stays mapped: %s", pool->name, chunk.va, rte_strerror(-error));
 }
 
+// With stats=1, what is mapped is shown before.
 void unmap_all(const rte_mempool *pool, Pool &p)
 {
 	if (p.show && is_last_user(p.domain))

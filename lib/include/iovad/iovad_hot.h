@@ -170,8 +170,8 @@ typedef uint64_t iovad_hot_some __attribute__((vector_size(16)));
 #endif
 #define IOVAD_HOT_SOME (sizeof(iovad_hot_some) / sizeof(uint64_t))
 
-/* Here both are what has been said so far: a compiler that orders what follows as a tree needs
- * registers that there are not. */
+/* Both values are needed at this point. Otherwise compilers postpone the compares and order them as a
+ * tree, for which there are too few registers. */
 #if defined(__SSE2__)
 #define IOVAD_HOT_PIN(a, b) __asm__("" : "+x"(a), "+x"(b))
 #else
@@ -181,8 +181,8 @@ typedef uint64_t iovad_hot_some __attribute__((vector_size(16)));
 #define IOVAD_HOT_FEW 8 /* by unrolled loops */
 
 /* The empty statements keep the compiler from making a call of it, which is slower, and from vectors
- * for the few that are left. All of a vector is moved at once, also where it is copied back: a load
- * waits for two stores that it is made of. */
+ * for the few that are left. A vector is stored at once: a later load of it would wait for two stores
+ * of its halves. */
 IOVAD_HOT_INLINE void iovad_hot_copy(uint64_t *to, const uint64_t *from, uint32_t n)
 {
 	for (; n >= IOVAD_HOT_FEW; n -= IOVAD_HOT_FEW, to += IOVAD_HOT_FEW, from += IOVAD_HOT_FEW) {
