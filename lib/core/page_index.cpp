@@ -7,22 +7,26 @@ namespace iovad::core {
 
 void PageIndex::Pool::give(Table *tables, unsigned n)
 {
-	for (unsigned i = 0; i < n; ++i) {
-		tables[i].slots[0].store(reinterpret_cast<Entry>(free_), std::memory_order_relaxed);
-		free_ = &tables[i];
-	}
+	tables->slots[kNextRun].store(reinterpret_cast<Entry>(runs_), std::memory_order_relaxed);
+	tables->slots[kLeft].store(n, std::memory_order_relaxed);
+	runs_ = tables;
 	count_ += n;
 }
 
+// The last of the run, so that what is left begins where it did.
 PageIndex::Table *PageIndex::Pool::take()
 {
-	Table *table = free_;
 	if (count_ <= kept_)
 		return nullptr;
-	free_ = reinterpret_cast<Table *>(table->slots[0].load(std::memory_order_relaxed));
-	table->slots[0].store(0, std::memory_order_relaxed);
 	--count_;
-	return table;
+	Table *run = runs_;
+	const Entry left = run->slots[kLeft].load(std::memory_order_relaxed) - 1;
+	run->slots[kLeft].store(left, std::memory_order_relaxed);
+	if (left != 0)
+		return run + left;
+	runs_ = reinterpret_cast<Table *>(run->slots[kNextRun].load(std::memory_order_relaxed));
+	run->slots[kNextRun].store(0, std::memory_order_relaxed);
+	return run;
 }
 
 void PageIndex::init(Table *root, Pfn end)

@@ -28,16 +28,19 @@ public:
 	// Tables that are not in use yet. Filled by whoever has memory; see MappingTable.
 	class Pool {
 	public:
-		// Zeroed ones.
+		// n > 0, zeroed.
 		void give(Table *tables, unsigned n);
-		// Null: no more than are kept.
+		// A zeroed one. Null: no more than are kept.
 		Table *take();
 		uint32_t count() const { return count_; }
 		// So many are not to be taken.
 		void keep(uint32_t n) { kept_ = n; }
 
 	private:
-		Table *free_ = nullptr;  // the first slot of each holds the next
+		// Slots of the first table of a run. The others are not touched: cold memory, a page each.
+		static constexpr unsigned kNextRun = 0, kLeft = 1;
+
+		Table *runs_ = nullptr;
 		uint32_t count_ = 0, kept_ = 0;
 	};
 
@@ -101,6 +104,7 @@ private:
 
 	template <class Yields>
 	static bool fill(Table &table, unsigned shift, Pfn first, Pfn end, Entry e, Pool &pool, const Yields &yields);
+	static uint64_t fill_empty(std::atomic<Entry> *slots, uint64_t n, Entry e);
 	template <class Visit>
 	static void for_each(const Table &table, unsigned shift, Pfn first, const Visit &visit);
 	static void clear(Table &table, unsigned shift, Pfn first, Pfn end, Entry e);
@@ -111,12 +115,27 @@ private:
 	unsigned top_shift_ = 0;
 };
 
+// Of n slots those before the first that is not empty; returns how many. A loop of its own, since a large
+// region has hundreds.
+inline uint64_t PageIndex::fill_empty(std::atomic<Entry> *slots, uint64_t n, Entry e)
+{
+	uint64_t i = 0;
+	// Release pairs with the acquire in find().
+	for (; i < n && slots[i].load(std::memory_order_relaxed) == 0; ++i)
+		slots[i].store(e, std::memory_order_release);
+	return i;
+}
+
 template <class Yields>
 bool PageIndex::fill(Table &table, unsigned shift, Pfn first, Pfn end, Entry e, Pool &pool, const Yields &yields)
 {
 	const Pfn pages = Pfn{1} << shift;
 	bool all = true;
 	for (Pfn page = first & ~(pages - 1); page < end; page += pages) {
+		if (page >= first)
+			page += fill_empty(&table.slots[page >> shift & kMask], (end - page) >> shift, e) << shift;
+		if (page >= end)
+			break;
 		const Part part(page, pages, first, end);
 		std::atomic<Entry> &slot = table.slots[page >> shift & kMask];
 		const Entry old = slot.load(std::memory_order_relaxed);
@@ -131,8 +150,10 @@ bool PageIndex::fill(Table &table, unsigned shift, Pfn first, Pfn end, Entry e, 
 			slot.store(e, std::memory_order_release);
 		} else if (Table *below = pool.take()) {
 			// What yields does so for this part only.
-			for (std::atomic<Entry> &each : below->slots)
-				each.store(old, std::memory_order_relaxed);
+			if (old != 0) {
+				for (std::atomic<Entry> &each : below->slots)
+					each.store(old, std::memory_order_relaxed);
+			}
 			all &= fill(*below, shift - kBits, part.first, part.end, e, pool, yields);
 			slot.store(reinterpret_cast<Entry>(below) | 1, std::memory_order_release);
 		} else {

@@ -71,6 +71,9 @@ public:
 	// that is not in use is reserved then too.
 	Outcome refresh(Span *conflict = nullptr);
 
+	// Gets tables for the first mappings, so that none of them has to. Without memory they try again.
+	void prepare() { feed_table(true); }
+
 	// For the control lcore. Times are of CLOCK_MONOTONIC, in nanoseconds.
 	//
 	// One bounded pass: unmaps what is deferred, tries again what is quarantined and due, gets

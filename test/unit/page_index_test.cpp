@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
+#include <set>
 
 #include "index_tables.h"
 #include "random.h"
@@ -234,17 +237,53 @@ TEST_F(PageIndexTest, APoolThatRunsOutIsToldAndTheRestIsFilled)
 	EXPECT_EQ(2u, small.find(2 * kChunk));
 }
 
-TEST_F(PageIndexTest, TakesGiveZeroedTables)
+TEST_F(PageIndexTest, TakesGiveEachTableOnceAndZeroed)
 {
 	PageIndex::Pool own;
-	PageIndex::Table *tables = memory.take(3);
-	own.give(tables, 3);
-	for (int i = 0; i < 3; ++i) {
+	std::set<const PageIndex::Table *> all, taken;
+	const auto give = [&](unsigned n) {
+		PageIndex::Table *tables = memory.take(n);
+		for (unsigned i = 0; i < n; ++i)
+			all.insert(&tables[i]);
+		own.give(tables, n);
+	};
+	const auto take = [&] {
 		const PageIndex::Table *t = own.take();
 		ASSERT_NE(nullptr, t);
-		EXPECT_EQ(0u, t->slots[0].load());
-	}
-	EXPECT_EQ(0u, own.count());
+		EXPECT_TRUE(std::all_of(std::begin(t->slots), std::end(t->slots), [](const auto &slot) { return slot == 0; }));
+		EXPECT_TRUE(taken.insert(t).second);
+	};
+	give(3);
+	take();
+	give(1);
+	give(4);
+	EXPECT_EQ(7u, own.count());
+	own.keep(2);
+	while (own.count() > 2)
+		take();
+	EXPECT_EQ(nullptr, own.take()) << "what is kept";
+	own.keep(0);
+	take();
+	give(2);
+	while (own.count() > 0)
+		take();
+	EXPECT_EQ(nullptr, own.take());
+	EXPECT_EQ(all, taken);
+}
+
+TEST_F(PageIndexTest, FillsWhatIsEmptyBetweenOthers)
+{
+	ASSERT_TRUE(fill(kHuge + 3, 2, 2));
+	ASSERT_TRUE(fill(kHuge + 9, 1, 4));
+	EXPECT_FALSE(fill(kHuge, kChunk + 7, 6));
+	expect(kHuge, 3, 6);
+	expect(kHuge + 3, 2, 2);
+	expect(kHuge + 5, 4, 6);
+	expect(kHuge + 9, 1, 4);
+	expect(kHuge + 10, kChunk - 3, 6);
+	clear(kHuge, kChunk + 7, 6);
+	EXPECT_EQ(0u, slots(6));
+	EXPECT_EQ(3u, slots(2) + slots(4));
 }
 
 TEST_F(PageIndexTest, VisitsInOrder)

@@ -69,6 +69,7 @@ try {
 	d.container_fd = open.container_fd;
 	if (const int error = refresh(d))
 		return -error;
+	d.mapper->prepare();
 	if (!open.of_eal)
 		return 0;
 	d.eal_memory = std::make_unique<EalMemory>(d.core, *d.mappings, d.shared->name);
