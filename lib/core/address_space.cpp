@@ -143,8 +143,8 @@ size_t AddressSpace::nodes_wanted()
 	constexpr uint32_t kFewest = 64;
 	const Guard guard(*this);
 	// Enough to settle what is deferred, however few there were to begin with.
-	const uint64_t low = std::max<uint64_t>(first_nodes_ / 4, tree_.nodes_to_insert(2));
-	return pool_.available() < low ? std::max(first_nodes_ / 2, kFewest) * kNodeBytes : 0;
+	const bool enough = pool_.available() >= first_nodes_ / 4 && tree_.can_insert(2);
+	return enough ? 0 : std::max(first_nodes_ / 2, kFewest) * kNodeBytes;
 }
 
 bool AddressSpace::add_nodes(void *memory, size_t bytes)

@@ -21,7 +21,7 @@ void AddressSpace::keep_back(Pfn start, Pfn end)
 {
 	if (held_back_.count == held_back_.most)
 		release_oldest();
-	if (pool_.available() < tree_.nodes_to_insert(1) || tree_.claim(start, end, kHeldBack) != Status::ok)
+	if (!tree_.can_insert(1) || tree_.claim(start, end, kHeldBack) != Status::ok)
 		return;
 	held_back_.places[held_back_.ever++ % held_back_.most] = {start, end};
 	++held_back_.count;

@@ -11,7 +11,7 @@ namespace iovad::core {
 Status AddressSpace::reserve(Pfn start, Pfn end)
 {
 	const Guard guard(*this);
-	if (holds_back_some_of(start, end) || pool_.available() < tree_.nodes_to_insert(1))
+	if (holds_back_some_of(start, end) || !tree_.can_insert(1))
 		release_all();
 	Extent e = tree_.find(start);
 	if (e.value == 0 && e.start == start && start > tree_.first())
@@ -32,7 +32,7 @@ Status AddressSpace::reserve(Pfn start, Pfn end)
 		cut_deferred({start, end});
 		return Status::ok;
 	}
-	if (pool_.available() < tree_.nodes_to_insert(1))
+	if (!tree_.can_insert(1))
 		return Status::again;
 	cut_deferred({start, end});
 	reserve_but({low, high, {high, high}});
@@ -93,7 +93,7 @@ bool AddressSpace::defer(const Span &span)
 Status AddressSpace::unreserve(Pfn start, Pfn end)
 {
 	const Guard guard(*this);
-	if (pool_.available() < tree_.nodes_to_insert(2))
+	if (!tree_.can_insert(2))
 		release_all();
 	const Span span = {start, end};
 	const Extent e = tree_.find(start);
@@ -107,7 +107,7 @@ bool AddressSpace::try_unreserve(const Span &span)
 {
 	const Extent e = tree_.find(span.start);
 	const unsigned parts = (e.start < span.start) + (span.end < e.end);
-	if (parts != 0 && pool_.available() < tree_.nodes_to_insert(parts))
+	if (parts != 0 && !tree_.can_insert(parts))
 		return false;
 	reserve_but({e.start, e.end, span});
 	return true;
@@ -126,7 +126,7 @@ void AddressSpace::settle()
 bool AddressSpace::settle_some()
 {
 	constexpr unsigned kFew = 4;
-	if (deferred_.empty() || pool_.available() < tree_.nodes_to_insert(1))
+	if (deferred_.empty() || !tree_.can_insert(1))
 		return false;
 	unsigned settled = 0;
 	const SpanList all = deferred_;

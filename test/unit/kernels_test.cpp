@@ -21,20 +21,25 @@ protected:
 			GTEST_SKIP() << "this machine has no " << isa_name(GetParam()->isa);
 	}
 
-	// Up to 2^52 granules, so that every bit of a key is used.
+	// From one frame's beginning or later, to its end at most; some leaves begin below it.
 	static Leaf random_leaf(Random &random, unsigned n)
 	{
 		Leaf leaf;
-		for (uint64_t &key : leaf.key)
-			key = random.next();
-		const unsigned bits = static_cast<unsigned>(3 + random.below(44));
-		Pfn pfn = 1 + random.below(1000);
+		auto *bytes = reinterpret_cast<unsigned char *>(&leaf);
+		for (size_t i = 0; i < sizeof leaf; ++i)
+			bytes[i] = static_cast<unsigned char>(random.next());
+		leaf.frame = kFrame * random.below(kMaxPfn / kFrame);
+		const unsigned bits = static_cast<unsigned>(2 + random.below(20));
+		Pfn offset = random.below(3) == 0 ? 0 : random.below(1000);
 		bool gap = random.below(2);
 		for (unsigned i = 0; i <= n; ++i) {
-			leaf.key[i] = key_of(pfn, gap ? 0 : static_cast<Value>(1 + random.below(kValueMask)));
-			pfn += 1 + random.next() % (uint64_t{1} << (1 + random.below(bits)));
+			const bool to_the_end = i == n && random.below(4) == 0;
+			leaf.key[i] = key_of(to_the_end ? kFrame : offset,
+					     gap ? 0 : static_cast<Value>(1 + random.below(kValueMask)));
+			offset += 1 + random.next() % (uint64_t{1} << (1 + random.below(bits)));
 			gap = !gap && random.below(2);  // gaps do not touch
 		}
+		leaf.start = leaf.frame + offset_of(leaf.key[0]);
 		leaf.n = n;
 		return leaf;
 	}
@@ -58,12 +63,12 @@ protected:
 			bytes[i] = static_cast<unsigned char>(random.next());
 		Pfn pfn = 1;
 		for (unsigned c = 0; c < n; ++c) {
-			node.key[c] = key_of(pfn);
+			node.key[c] = pfn;
 			pfn += 1 + random.below(uint64_t{1} << 40);
 			const bool big = random.below(8) == 0;
-			node.gap[c] = big ? UINT32_MAX - static_cast<uint32_t>(random.below(2))
+			node.below[c].gap = big ? UINT32_MAX - static_cast<uint32_t>(random.below(2))
 					  : static_cast<uint32_t>(random.below(100));
-			node.natural[c] = static_cast<uint32_t>(random.below(uint64_t{node.gap[c]} + 1));
+			node.below[c].natural = static_cast<uint32_t>(random.below(uint64_t{node.below[c].gap} + 1));
 		}
 		node.n = n;
 		return node;
@@ -76,10 +81,12 @@ TEST_P(KernelsTest, RankOfLeaf)
 	for (unsigned round = 0; round < 40; ++round) {
 		for (unsigned n = 1; n <= Leaf::kCapacity; ++n) {
 			const Leaf leaf = random_leaf(random, n);
+			ASSERT_EQ(GetParam()->rank(leaf, -1), 0u);
 			for (unsigned i = 0; i < n; ++i) {
-				for (const uint64_t key : {leaf.key[i] - 1, leaf.key[i], leaf.key[i] + 1}) {
-					ASSERT_EQ(GetParam()->rank(leaf, key),
-						  kPortableKernels.rank(leaf, key));
+				const auto here = static_cast<int32_t>(leaf.key[i] | kValueMask), granule = 1 << kValueBits;
+				for (const int32_t number : {here - granule, here, here + granule}) {
+					ASSERT_EQ(GetParam()->rank(leaf, number),
+						  kPortableKernels.rank(leaf, number));
 				}
 			}
 		}
@@ -93,9 +100,9 @@ TEST_P(KernelsTest, ChildOf)
 		for (unsigned n = 1; n <= Inner::kCapacity; ++n) {
 			const Inner node = random_inner(random, n);
 			for (unsigned c = 0; c < n; ++c) {
-				for (const uint64_t key : {node.key[c] - 1, node.key[c], node.key[c] + 1}) {
-					ASSERT_EQ(GetParam()->child_of(node, key),
-						  kPortableKernels.child_of(node, key));
+				for (const Pfn at : {node.key[c] - 1, node.key[c], node.key[c] + 1}) {
+					ASSERT_EQ(GetParam()->child_of(node, at),
+						  kPortableKernels.child_of(node, at));
 				}
 			}
 		}
@@ -108,7 +115,7 @@ TEST_P(KernelsTest, Candidates)
 	for (unsigned round = 0; round < 1000; ++round) {
 		const unsigned n = 1 + static_cast<unsigned>(random.below(Inner::kCapacity));
 		const Inner node = random_inner(random, n);
-		const Summary of = node.summary(static_cast<unsigned>(random.below(n)));
+		const Summary of = node.below[static_cast<unsigned>(random.below(n))];
 		for (const Summary least : {Summary{of.gap, 1}, Summary{1, of.natural}, of, Summary{0, 0},
 					    Summary{UINT32_MAX, UINT32_MAX}}) {
 			ASSERT_EQ(GetParam()->candidates(node, least), kPortableKernels.candidates(node, least));
@@ -123,12 +130,13 @@ TEST_P(KernelsTest, HighestFit)
 	for (unsigned round = 0; round < 20000; ++round) {
 		const unsigned n = 1 + static_cast<unsigned>(random.below(Leaf::kCapacity));
 		const Leaf leaf = random_leaf(random, n);
-		const Pfn last = pfn_of(leaf.key[n]);
-		Request r;
-		r.size = key_of(1 + random.next() % (uint64_t{1} << random.below(40)));
-		r.align_mask = ~(key_of(uint64_t{1} << random.below(round % 2 ? 1 : 20)) - 1);
-		r.end = key_of(random.below(2) ? last : 1 + random.below(last));
-		r.least = {};
+		const Pfn last = leaf.end_of(n - 1);
+		Request whole;
+		whole.size = 1 + random.next() % (uint64_t{1} << random.below(30));
+		whole.align_mask = ~((uint64_t{1} << random.below(round % 2 ? 1 : 34)) - 1);
+		whole.end = random.below(2) ? last : leaf.frame - 10 + random.below(last - leaf.frame + 20);
+		whole.least = {};
+		const LeafRequest r(whole, leaf.frame);
 		const int expected = kPortableKernels.highest_fit(leaf, r);
 		++(expected < 0 ? none : found);
 		ASSERT_EQ(GetParam()->highest_fit(leaf, r), expected);
@@ -144,7 +152,7 @@ TEST_P(KernelsTest, SummaryOfLeaf)
 		for (unsigned n = 1; n <= Leaf::kCapacity; ++n) {
 			const Leaf leaf = random_leaf(random, n);
 			for (unsigned skip : {0u, static_cast<unsigned>(random.below(n)), n - 1, 63u}) {
-				if (skip < n && value_of(leaf.key[skip]) != 0)
+				if (skip < n && leaf.value(skip) != 0)
 					skip = 63;  // ranges are not skipped
 				ASSERT_EQ(GetParam()->summarize_leaf(leaf, skip),
 					  kPortableKernels.summarize_leaf(leaf, skip));
@@ -186,7 +194,7 @@ TEST_P(KernelsTest, SummaryOfInner)
 			const unsigned c = static_cast<unsigned>(random.below(n));
 			const Summary s = {static_cast<uint32_t>(random.next()),
 					   static_cast<uint32_t>(random.next())};
-			for (const Summary lane : {s, Summary{}, node.summary(c)}) {
+			for (const Summary lane : {s, Summary{}, node.below[c]}) {
 				ASSERT_EQ(GetParam()->summarize_inner(node, c, lane),
 					  kPortableKernels.summarize_inner(node, c, lane));
 			}

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 #include <vector>
 
@@ -13,7 +14,7 @@
 namespace iovad::core {
 namespace {
 
-constexpr size_t kTiB = size_t{1} << 40;
+constexpr size_t kReach = size_t{512} << 30;
 
 // Whole nodes, so that the sanitizer sees what lies outside; its first node `shift` bytes in.
 class Nodes {
@@ -44,10 +45,10 @@ TEST(NodePoolTest, WhatWasAddedIsHandedOutNodeByNode)
 	for (unsigned i = 0; i < 9; ++i) {
 		ASSERT_EQ(pool.available(), 9 - i);
 		ASSERT_TRUE(pool.sound());
-		const NodeRef ref = pool.take();
-		Leaf &leaf = pool.leaf(ref);
-		leaf = {};
-		taken.insert(&leaf);
+		const NodeRef ref = pool.take_inner();
+		Inner &inner = pool.inner(ref);
+		inner = {};
+		taken.insert(&inner);
 	}
 	EXPECT_EQ(taken.size(), 9u);
 	EXPECT_EQ(pool.used(), 9u);
@@ -60,11 +61,76 @@ TEST(NodePoolTest, NodesThatCameBackGoFirst)
 	const Nodes base(2), more(4);
 	NodePool pool;
 	pool.init(base.at(), 2);
-	const NodeRef a = pool.take();
+	const NodeRef a = pool.take_inner();
 	ASSERT_TRUE(pool.add(more.at(), more.bytes()));
-	pool.give(a);
-	EXPECT_EQ(pool.take(), a);
+	pool.give_inner(a);
+	EXPECT_EQ(pool.take_inner(), a);
 	EXPECT_EQ(pool.available(), 5u);
+}
+
+TEST(NodePoolTest, LeavesComeInTwosOfANode)
+{
+	const Nodes base(3);
+	NodePool pool;
+	pool.init(base.at(), 3);
+	EXPECT_TRUE(pool.has(6, 0));
+	EXPECT_TRUE(pool.has(2, 2));
+	EXPECT_FALSE(pool.has(3, 2));
+	const NodeRef a = pool.take_leaf(), b = pool.take_leaf(), c = pool.take_leaf();
+	for (const NodeRef ref : {a, b, c})
+		pool.leaf(ref).n = 1;
+	EXPECT_EQ(std::abs(reinterpret_cast<std::byte *>(&pool.leaf(a)) - reinterpret_cast<std::byte *>(&pool.leaf(b))),
+		  ptrdiff_t{sizeof(Leaf)});
+	EXPECT_EQ(pool.used_leaves(), 3u);
+	EXPECT_EQ(pool.used(), 2u);
+	EXPECT_EQ(pool.whole(), 1u);
+	EXPECT_TRUE(pool.has(1, 1));
+	EXPECT_FALSE(pool.has(2, 1));
+	for (const NodeRef ref : {a, c})
+		pool.give_leaf(ref);
+	EXPECT_EQ(pool.whole(), 2u) << "both halves of one came back";
+	EXPECT_TRUE(pool.has(3, 1));
+	EXPECT_FALSE(pool.has(4, 1));
+	pool.give_leaf(b);
+	EXPECT_EQ(pool.whole(), 3u);
+	EXPECT_EQ(pool.used_leaves(), 0u);
+}
+
+// Halves come and go in any order; all of it is there in the end.
+TEST(NodePoolTest, HalvesBecomeNodesAgain)
+{
+	constexpr uint32_t kNodes = 50;
+	const Nodes base(kNodes);
+	NodePool pool;
+	pool.init(base.at(), kNodes);
+	Random random(1);
+	std::vector<NodeRef> leaves, inner;
+	for (int i = 0; i < 20000; ++i) {
+		const bool is_leaf = random.below(4) != 0;
+		std::vector<NodeRef> &taken = is_leaf ? leaves : inner;
+		if (random.below(2) != 0 && pool.has(is_leaf, !is_leaf)) {
+			const NodeRef ref = is_leaf ? pool.take_leaf() : pool.take_inner();
+			if (is_leaf)
+				pool.leaf(ref).n = 1;
+			else
+				pool.inner(ref) = {};
+			taken.push_back(ref);
+		} else if (!taken.empty()) {
+			std::swap(taken[random.below(taken.size())], taken.back());
+			is_leaf ? pool.give_leaf(taken.back()) : pool.give_inner(taken.back());
+			taken.pop_back();
+		}
+		ASSERT_EQ(pool.used_leaves(), leaves.size() + 2 * inner.size());
+		std::set<NodeRef> cut;
+		for (const NodeRef ref : leaves)
+			cut.insert(ref & ~1);
+		ASSERT_EQ(pool.whole(), kNodes - cut.size() - inner.size());
+	}
+	while (!leaves.empty()) {
+		pool.give_leaf(leaves.back());
+		leaves.pop_back();
+	}
+	EXPECT_EQ(pool.whole(), kNodes - inner.size());
 }
 
 TEST(NodePoolTest, MemoryBetweenTheNodesOfTheBaseLosesOne)
@@ -80,15 +146,15 @@ TEST(NodePoolTest, MemoryBetweenTheNodesOfTheBaseLosesOne)
 	EXPECT_EQ(pool.capacity(), 5u);
 }
 
-TEST(NodePoolTest, MemoryMayLieAsFarAsATebibyteOnEitherSide)
+TEST(NodePoolTest, MemoryMayLieAsFarAs512GibibytesOnEitherSide)
 {
 	// Address space without memory; the pages at the places in question get some.
-	const size_t span = 2 * kTiB + 8192;
+	const size_t span = 2 * kReach + 8192;
 	void *space = mmap(nullptr, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (space == MAP_FAILED)
-		GTEST_SKIP() << "no address space of 2 TiB";
+		GTEST_SKIP() << "no address space of 1 TiB";
 	auto *low = static_cast<std::byte *>(space);
-	std::byte *middle = low + kTiB, *high = middle + kTiB - 4096;
+	std::byte *middle = low + kReach, *high = middle + kReach - 4096;
 	for (std::byte *page : {low, middle, high, high + 4096})
 		ASSERT_EQ(mprotect(page, 4096, PROT_READ | PROT_WRITE), 0);
 	NodePool pool;
@@ -102,7 +168,7 @@ TEST(NodePoolTest, MemoryMayLieAsFarAsATebibyteOnEitherSide)
 	EXPECT_TRUE(pool.add(low + kNodeBytes, 4096 - kNodeBytes));
 	std::vector<std::byte *> seen;
 	while (pool.available() != 0)
-		seen.push_back(reinterpret_cast<std::byte *>(&pool.leaf(pool.take())));
+		seen.push_back(reinterpret_cast<std::byte *>(&pool.leaf(pool.take_inner())));
 	EXPECT_EQ(*std::min_element(seen.begin(), seen.end()), low + kNodeBytes);
 	EXPECT_EQ(*std::max_element(seen.begin(), seen.end()), middle + kNodeBytes);
 	munmap(space, span);

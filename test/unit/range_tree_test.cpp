@@ -66,12 +66,12 @@ TEST(RangeTreeTest, WhatIsFullBelowTheBorderIsNotSearched)
 }
 
 // Fills, then frees in the given order, and verifies at every step.
-void fill_and_free(uint64_t count, bool with_holes, int order)
+void fill_and_free(Pfn first, uint64_t count, bool with_holes, int order)
 {
-	OwnedTree t(1, 3 * count + 10, RangeTree::nodes_for(count));
+	OwnedTree t(first, first + 3 * count + 10, RangeTree::nodes_for(count));
 	std::vector<Pfn> starts;
 	for (uint64_t i = 0; i < count; ++i) {
-		Placement p = {Status::ok, 1 + 2 * i};
+		Placement p = {Status::ok, first + 2 * i};
 		if (with_holes)
 			p.status = t.tree.claim(p.start, p.start + 1, 1);
 		else
@@ -96,19 +96,56 @@ void fill_and_free(uint64_t count, bool with_holes, int order)
 	EXPECT_EQ(t.tree.height(), 0u);
 }
 
-// One leaf, a split root, two levels, three.
+// One leaf, a split root, two levels, three; in one frame and across the border of two.
 TEST(RangeTreeTest, GrowsAndShrinksThroughEveryHeight)
 {
-	for (const uint64_t count : {2, 30, 62, 63, 130, 900, 3000}) {
-		for (const bool with_holes : {false, true}) {
-			for (const int order : {0, 1, 2}) {
-				SCOPED_TRACE(testing::Message() << count << " ranges, holes " << with_holes
-								<< ", order " << order);
-				fill_and_free(count, with_holes, order);
-				ASSERT_FALSE(testing::Test::HasFatalFailure());
+	for (const uint64_t count : {2, 28, 57, 58, 120, 900, 3000}) {
+		for (const Pfn first : {Pfn{1}, kFrame - count}) {
+			for (const bool with_holes : {false, true}) {
+				for (const int order : {0, 1, 2}) {
+					SCOPED_TRACE(testing::Message() << count << " ranges from " << first << ", holes "
+									<< with_holes << ", order " << order);
+					fill_and_free(first, count, with_holes, order);
+					ASSERT_FALSE(testing::Test::HasFatalFailure());
+				}
 			}
 		}
 	}
+}
+
+// A range across each border, what is between them to the last granule, and as one in the end.
+TEST(RangeTreeTest, ExtentsCrossFromFrameToFrame)
+{
+	OwnedTree t(1, 4 * kFrame, 64);
+	for (Pfn border = kFrame; border < 4 * kFrame; border += kFrame) {
+		ASSERT_EQ(t.tree.claim(border - 2, border + 2, 1), Status::ok);
+		ASSERT_TRUE(t.tree.verify(stderr));
+	}
+	EXPECT_EQ(t.tree.find(2 * kFrame), (Extent{2 * kFrame - 2, 2 * kFrame + 2, 1}));
+	EXPECT_EQ(t.tree.find(2 * kFrame - 2), (Extent{2 * kFrame - 2, 2 * kFrame + 2, 1}));
+	EXPECT_EQ(t.tree.find(2 * kFrame + 2), (Extent{2 * kFrame + 2, 3 * kFrame - 2, 0}));
+	EXPECT_EQ(t.tree.alloc(kFrame, kFrame, kNoLimit, 1).status, Status::no_space);
+	EXPECT_EQ(t.tree.alloc(kFrame / 2, kFrame / 2, kNoLimit, 2).start, 3 * kFrame + kFrame / 2);
+	EXPECT_EQ(t.tree.alloc(kFrame / 2, kFrame / 2, kNoLimit, 2).status, Status::no_space);
+	for (const Pfn top : {4 * kFrame, 3 * kFrame, 2 * kFrame, kFrame}) {
+		const Extent gap = t.tree.find(top - kFrame + 2);
+		ASSERT_EQ(gap.value, 0);
+		const Placement p = t.tree.alloc(gap.end - gap.start, 1, kNoLimit, 3);
+		ASSERT_EQ(p.start, gap.start);
+		ASSERT_TRUE(t.tree.verify(stderr));
+	}
+	EXPECT_EQ(t.tree.free_granules(), 0u);
+	for (Pfn pfn = 1; pfn < 4 * kFrame;) {
+		const Extent e = t.tree.find(pfn);
+		ASSERT_EQ(t.tree.erase(e.start, e.end, e.value), Status::ok);
+		ASSERT_TRUE(t.tree.verify(stderr));
+		pfn = e.end;
+	}
+	EXPECT_EQ(t.tree.find(1), (Extent{1, 4 * kFrame, 0}));
+	EXPECT_EQ(t.pool.used(), 1u);
+	EXPECT_EQ(t.tree.alloc(2 * kFrame, 2 * kFrame, kNoLimit, 1).start, 2 * kFrame);
+	EXPECT_EQ(t.tree.alloc(kFrame, kFrame, 2 * kFrame - 1, 1).start, kFrame);
+	EXPECT_TRUE(t.tree.verify(stderr));
 }
 
 TEST(RangeTreeTest, CoalescesWithBothNeighbours)
@@ -159,7 +196,7 @@ TEST(RangeTreeTest, NaturalRequestsTakeTwoDescentsAtMost)
 // Trap: aggregates of 32 bits saturate; what lies beyond is found all the same.
 TEST(RangeTreeTest, FindsGapsBeyondTheSaturatedSummary)
 {
-	OwnedTree t(1, kMaxPfn, 64);
+	OwnedTree t(1, kMaxPfn, 256);
 	constexpr uint64_t kBig = uint64_t{1} << 40;
 	// Gaps of 2^33 below and one of 2^41 further below: both saturate.
 	for (int i = 1; i <= 100; ++i) {

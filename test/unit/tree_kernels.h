@@ -11,10 +11,10 @@ namespace iovad::core {
 
 struct NodeKernels {
 	Isa isa;
-	unsigned (*rank)(const Leaf &, uint64_t key);
-	unsigned (*child_of)(const Inner &, uint64_t key);
+	unsigned (*rank)(const Leaf &, int32_t key);
+	unsigned (*child_of)(const Inner &, Pfn pfn);
 	uint32_t (*candidates)(const Inner &, Summary least);
-	int (*highest_fit)(const Leaf &, const Request &);
+	int (*highest_fit)(const Leaf &, const LeafRequest &);
 	Summary (*summarize_leaf)(const Leaf &, unsigned skip);
 	Summary (*summarize_inner)(const Inner &, unsigned c, Summary s);
 	void (*open)(Leaf &, unsigned at, unsigned by);
@@ -25,10 +25,10 @@ template <class K> constexpr NodeKernels node_kernels(Isa isa)
 {
 	return {
 		isa,
-		[](const Leaf &leaf, uint64_t key) { return K::rank(leaf, key); },
-		[](const Inner &node, uint64_t key) { return K::child_of(node, key); },
+		[](const Leaf &leaf, int32_t key) { return K::rank(leaf, key); },
+		[](const Inner &node, Pfn pfn) { return K::child_of(node, pfn); },
 		[](const Inner &node, Summary least) { return K::candidates(node, least); },
-		[](const Leaf &leaf, const Request &r) { return K::highest_fit(leaf, r); },
+		[](const Leaf &leaf, const LeafRequest &r) { return K::highest_fit(leaf, r); },
 		[](const Leaf &leaf, unsigned skip) { return K::summarize(leaf, skip); },
 		[](const Inner &node, unsigned c, Summary s) { return K::summarize(node, c, s); },
 		[](Leaf &leaf, unsigned at, unsigned by) { K::open(leaf, at, by); },

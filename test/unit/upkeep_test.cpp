@@ -99,7 +99,7 @@ TEST(UpkeepTest, NodesAreWantedBeforeTheyRunOut)
 {
 	OwnedDomain d(OwnedDomain::config((uint64_t{1} << 40) - 1, 1000), kSpare);
 	Upkeep upkeep(d);
-	std::vector<uint64_t> a(20000);
+	std::vector<uint64_t> a(40000);
 	for (uint64_t &iova : a) {
 		ASSERT_EQ(d.domain.alloc_range(3 * kPage, 4 * kPage, kNoLimit, iova), Status::ok);
 		upkeep.add_nodes();

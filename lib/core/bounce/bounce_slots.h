@@ -152,7 +152,7 @@ public:
 	bool has_records(unsigned index) const { return state_->has_records(index); }
 	// An absent chunk comes, mapped at chunk_iova(), in any state that is not absent. records: memory,
 	// formatted here, or null if has_records(). What va holds does not matter.
-	// exists: it is there. invalid: index, state, no records, or more than 1 TiB from the pool's state. again: no
+	// exists: it is there. invalid: index, state, no records, or more than 512 GiB from the pool's state. again: no
 	// node, nothing changed.
 	Status add_chunk(unsigned index, void *va, void *records, ChunkState state);
 	// A chunk on standby, or transient, becomes one that serves. not_found: it is neither. again: no node.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Keeping the summaries along a path true.
+// Keeping the summaries and separators along a path true.
 #pragma once
 
 #include "core/range_tree/descent.h"
@@ -12,15 +12,13 @@ template <class Kernels> struct Aggregates {
 
 	RangeTree &t;
 
-	// A gap below grew to s.
+	// A gap below grew to s. On to the root as well, for the same reason as lower().
 	void raise(const Path &path, Summary s) const
 	{
 		for (unsigned d = t.height_; d-- > 0;) {
-			Summary lane = path.node[d]->summary(path.at[d]);
-			if (lane.covers(s))
-				return;
+			Summary lane = path.node[d]->below[path.at[d]];
 			lane.raise(s);
-			path.node[d]->set_summary(path.at[d], lane);
+			path.node[d]->below[path.at[d]] = lane;
 		}
 		t.root_.raise(s);
 	}
@@ -35,14 +33,33 @@ template <class Kernels> struct Aggregates {
 			const unsigned c = path.at[depth];
 			// Reduced before the lane is stored: a vector load would wait for the store.
 			const Summary above = Kernels::summarize(node, c, s);
-			node.set_summary(c, s);
+			node.below[c] = s;
 			s = above;
 		}
 		t.root_ = s;
 	}
 
-	static Summary of(const Leaf &leaf) { return Kernels::summarize(leaf, kNone); }
-	static Summary of(const Inner &node) { return Kernels::summarize(node, 0, node.summary(0)); }
+	// The node at `depth` of the path begins at key now: so does the lowest ancestor that has
+	// something to its left, if any has.
+	static void set_separator(const Path &path, unsigned depth, Pfn key)
+	{
+		while (depth-- > 0) {
+			if (path.at[depth] == 0)
+				continue;
+			path.node[depth]->key[path.at[depth]] = key;
+			return;
+		}
+	}
+
+	// But for the extent at `skip`.
+	static Summary of(const Leaf &leaf, unsigned skip = kNone)
+	{
+		Summary s = Kernels::summarize(leaf, skip);
+		if (leaf.begins_below_frame() && leaf.value(0) == 0 && skip != 0) [[unlikely]]
+			s.raise(summary_of_gap(leaf.start, leaf.end_of(0)));
+		return s;
+	}
+	static Summary of(const Inner &node) { return Kernels::summarize(node, 0, node.below[0]); }
 };
 
 }  // namespace iovad::core

@@ -28,8 +28,8 @@ template <class Kernels> struct Descent {
 		if (!t.pool_->journal()) [[likely]]
 			return;
 		for (unsigned d = 0; d < t.height_; ++d)
-			t.pool_->note(path.node[d]);
-		t.pool_->note(path.leaf);
+			t.pool_->note(*path.node[d]);
+		t.pool_->note(*path.leaf);
 	}
 
 	// While the tree changes, at first along this path: a journal, if one is kept, has it as it was.
@@ -51,7 +51,9 @@ template <class Kernels> struct Descent {
 		unsigned depth = 0;
 		NodeRef ref = t.root_ref_;
 		// While the path is cut by the limit, children right of the cut do not count.
-		bool cut = r.end < key_of(t.end_);
+		bool cut = r.end < t.end_;
+		// Most is found not far below the limit: nothing has to wait for the leaf's frame then.
+		LeafRequest in_leaf(r, frame_below(r.end));
 		++t.searches_;
 		for (;;) {
 			while (depth < t.height_) {
@@ -75,7 +77,9 @@ template <class Kernels> struct Descent {
 				++t.leaves_visited_;
 				path.leaf_ref = ref;
 				path.leaf = &leaf(ref);
-				const int i = Kernels::highest_fit(*path.leaf, r);
+				if (in_leaf.frame != path.leaf->frame)
+					in_leaf = LeafRequest(r, path.leaf->frame);
+				const int i = highest_fit(*path.leaf, r, in_leaf);
 				if (i >= 0) [[likely]] {
 					index = static_cast<unsigned>(i);
 					return true;
@@ -96,17 +100,21 @@ template <class Kernels> struct Descent {
 	// Position on the extent in which pfn lies.
 	unsigned locate(Pfn pfn, Path &path) const
 	{
-		const uint64_t key = key_of(pfn, kValueMask);
 		NodeRef ref = t.root_ref_;
 		for (unsigned d = 0; d < t.height_; ++d) {
 			path.node[d] = &inner(ref);
 			__builtin_prefetch(path.node[d]->child);
-			path.at[d] = Kernels::child_of(*path.node[d], key);
+			path.at[d] = Kernels::child_of(*path.node[d], pfn);
 			ref = path.node[d]->child[path.at[d]];
 		}
 		path.leaf_ref = ref;
 		path.leaf = &leaf(ref);
-		return Kernels::rank(*path.leaf, key) - 1;
+		// Below the leaf's frame only the first extent lies. Else a guess that the processor makes: what
+		// follows does not wait for the leaf to say its frame.
+		int32_t key = static_cast<int32_t>(key_of(pfn - frame_of(pfn), kValueMask));
+		if (path.leaf->frame != frame_of(pfn)) [[unlikely]]
+			key = -1;
+		return Kernels::rank(*path.leaf, key);
 	}
 
 	// Move to the neighbour leaf; false, and no move, where there is none.
@@ -124,6 +132,15 @@ template <class Kernels> struct Descent {
 	}
 
 private:
+	// Where the gap that begins below the frame is the highest, what of it lies there counts as well.
+	static int highest_fit(const Leaf &leaf, const Request &r, const LeafRequest &in_leaf)
+	{
+		const int i = Kernels::highest_fit(leaf, in_leaf);
+		if (i < 0 && leaf.begins_below_frame() && leaf.value(0) == 0 && r.fits(leaf.start, leaf.end_of(0)))
+			return 0;
+		return i;
+	}
+
 	template <class Can, class Next, class Entry>
 	bool step(Path &path, Can can, Next next, Entry entry) const
 	{

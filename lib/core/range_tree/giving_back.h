@@ -13,7 +13,7 @@ namespace iovad::core {
 template <class Kernels> struct GivingBack {
 	// A small node looks for a neighbour to merge with; together they must leave room, so
 	// that the next insertion does not split them again.
-	static constexpr unsigned kLeafMerged = 54, kInnerMerged = 21;
+	static constexpr unsigned kLeafMerged = 50, kInnerMerged = 21;
 
 	RangeTree &t;
 	Descent<Kernels> ways{t};
@@ -24,7 +24,7 @@ template <class Kernels> struct GivingBack {
 		Path path;
 		const unsigned i = ways.locate(start, path);
 		const Leaf &l = *path.leaf;
-		if (l.key[i] != key_of(start, value) || pfn_of(l.key[i + 1]) != end)
+		if (l.start_of(i) != start || l.value(i) != value || l.end_of(i) != end)
 			return Status::not_found;
 		const typename Descent<Kernels>::Change change(t, path);
 		t.count_given_back(start, end);
@@ -35,88 +35,73 @@ template <class Kernels> struct GivingBack {
 		return Status::ok;
 	}
 
-	// Make extent i a gap and merge it with its neighbours in the leaf.
 	void erase_inside(Path &path, unsigned i) const
 	{
-		Leaf &l = *path.leaf;
-		const bool below = i > 0 && value_of(l.key[i - 1]) == 0;
-		const bool above = i + 1 < l.n && value_of(l.key[i + 1]) == 0;
-		const unsigned first = i - below, removed = below + above;
-		const uint64_t s = start_of(l.key[first]), e = start_of(l.key[i + 1 + above]);
-		Kernels::close(l, first + 1, removed);
-		l.key[first] = s;
-		aggregates.raise(path, summary_of_gap(s, e));
-		if (l.n < Leaf::kSmall && t.height_ > 0) [[unlikely]]
+		open_gap(path, i);
+		if (path.leaf->n < Leaf::kSmall && t.height_ > 0) [[unlikely]]
 			shrink(path);
 	}
 
-	// The same for the first or last extent of a leaf, whose gap may go on in the
-	// neighbour leaf: then the first key of the right one of the two goes.
+	// Make extent i a gap and merge it with its neighbours in the leaf; returns its index then.
+	unsigned open_gap(const Path &path, unsigned i) const
+	{
+		Leaf &l = *path.leaf;
+		const bool below = i > 0 && l.value(i - 1) == 0;
+		const bool above = i + 1 < l.n && l.value(i + 1) == 0;
+		const unsigned first = i - below, removed = below + above;
+		const Pfn s = l.start_of(first), e = l.end_of(i + above);
+		Kernels::close(l, first + 1, removed);
+		l.key[first] = key_of(l.offset(s));
+		aggregates.raise(path, summary_of_gap(s, e));
+		return first;
+	}
+
+	// The first or last extent of a leaf, whose gap may go on in the neighbour leaf: the right one
+	// of the two then has all of it.
 	void erase_at_edge(Path &path, unsigned i) const
 	{
-		const Pfn start = pfn_of(path.leaf->key[i]);
-		if (i + 1 == path.leaf->n) {
+		const unsigned gap = open_gap(path, i);
+		const Pfn s = path.leaf->start_of(gap);
+		if (gap + 1 == path.leaf->n) {
 			Path right = path;
-			if (ways.step_right(right) && value_of(right.leaf->key[0]) == 0) {
-				ways.note(right);
-				drop_first(right, path);
-				i = ways.locate(start, path);
+			if (ways.step_right(right) && right.leaf->value(0) == 0) {
+				move_last(path, right);
+				ways.locate(s, path);
 				ways.note(path);
 			}
 		}
-		if (i == 0) {
+		if (path.leaf->start == s) {
 			Path left = path;
-			if (ways.step_left(left) && value_of(left.leaf->key[left.leaf->n - 1]) == 0) {
-				ways.note(left);
-				absorb_first(path, left);
-				return;
-			}
+			if (ways.step_left(left) && left.leaf->value(left.leaf->n - 1) == 0)
+				move_last(left, path);
 		}
-		erase_inside(path, i);
+		ways.locate(s, path);
+		if (path.leaf->n < Leaf::kSmall && t.height_ > 0) {
+			ways.note(path);
+			shrink(path);
+		}
 	}
 
-	// The range at the front of path's leaf becomes part of the gap that ends the leaf
-	// of `left`; so does a gap that follows it.
-	void absorb_first(Path &path, const Path &left) const
+	// The gap at the end of a leaf becomes part of the one that its right neighbour begins with.
+	// Neither path holds afterwards.
+	void move_last(Path &from, const Path &to) const
 	{
-		const uint64_t s = left.leaf->key[left.leaf->n - 1];
-		if (path.leaf->n > 1 && value_of(path.leaf->key[1]) == 0) {
-			// Both as one extent; drop_first() takes it and recomputes the leaf.
-			std::memmove(&path.leaf->key[1], &path.leaf->key[2],
-				     (path.leaf->n - 1) * sizeof(uint64_t));
-			--path.leaf->n;
-		}
-		aggregates.raise(left, summary_of_gap(s, start_of(path.leaf->key[1])));
-		drop_first(path, left);
-	}
-
-	// Remove the first extent of path's leaf: the extent before it, the last of `left`,
-	// the leaf to its left, now reaches to its end. Neither path holds afterwards.
-	void drop_first(Path &path, const Path &left) const
-	{
-		Leaf &l = *path.leaf;
-		const uint64_t start = start_of(l.key[1]);
-		left.leaf->key[left.leaf->n] = start;
-		if (l.n == 1) {
-			t.pool_->give(path.leaf_ref);
-			remove_child(path, t.height_ - 1);
+		ways.note(from);
+		ways.note(to);
+		Leaf &l = *from.leaf;
+		const Pfn s = l.start_of(l.n - 1);
+		to.leaf->set_start(s, 0);
+		aggregates.set_separator(to, t.height_, s);
+		aggregates.raise(to, summary_of_gap(s, to.leaf->end_of(0)));
+		if (--l.n == 0) {
+			t.pool_->give_leaf(from.leaf_ref);
+			remove_child(from, t.height_ - 1);
 			return;
 		}
-		std::memmove(&l.key[0], &l.key[1], l.n * sizeof(uint64_t));
-		--l.n;
-		set_separator(path, t.height_, start);
-		aggregates.lower(path, t.height_, aggregates.of(l));
+		l.key[l.n] &= ~kValueMask;
+		aggregates.lower(from, t.height_, aggregates.of(l));
 		if (l.n < Leaf::kSmall)
-			shrink(path);
-	}
-
-	// The node at `depth` of the path, not the leftmost, begins at key now: so does the
-	// lowest ancestor that has something to its left.
-	static void set_separator(const Path &path, unsigned depth, uint64_t key)
-	{
-		while (path.at[--depth] == 0)
-			;
-		path.node[depth]->key[path.at[depth]] = key;
+			shrink(from);
 	}
 
 	// Take the child of the path at `depth` out of its node.
@@ -125,13 +110,13 @@ template <class Kernels> struct GivingBack {
 		Inner &node = *path.node[depth];
 		const unsigned c = path.at[depth];
 		if (node.n == 1) {
-			t.pool_->give(path.node[depth - 1]->child[path.at[depth - 1]]);
+			t.pool_->give_inner(path.node[depth - 1]->child[path.at[depth - 1]]);
 			remove_child(path, depth - 1);
 			return;
 		}
 		Lanes<Kernels>::remove(node, c);
 		if (c == 0)
-			set_separator(path, depth, node.key[0]);
+			aggregates.set_separator(path, depth, node.key[0]);
 		aggregates.lower(path, depth, aggregates.of(node));
 		collapse_root();
 	}
@@ -141,7 +126,7 @@ template <class Kernels> struct GivingBack {
 		while (t.height_ > 0 && t.pool_->inner(t.root_ref_).n == 1) {
 			const NodeRef old = t.root_ref_;
 			t.root_ref_ = t.pool_->inner(old).child[0];
-			t.pool_->give(old);
+			t.pool_->give_inner(old);
 			--t.height_;
 		}
 	}
@@ -166,41 +151,44 @@ template <class Kernels> struct GivingBack {
 		for (const unsigned low : {c, c - 1}) {
 			if (low >= node.n || low + 1 >= node.n)
 				continue;
-			const NodeRef high_ref = node.child[low + 1];
-			t.pool_->note(&t.pool_->leaf(node.child[low]));
-			if (!merge(*t.pool_, node.child[low], high_ref, node.key[low + 1]))
+			if (!merge(*t.pool_, node.child[low], node.child[low + 1], node.key[low + 1]))
 				continue;
-			Summary both = node.summary(low);
-			both.raise(node.summary(low + 1));
-			node.set_summary(low, both);
+			Summary both = node.below[low];
+			both.raise(node.below[low + 1]);
+			node.below[low] = both;
 			Lanes<Kernels>::remove(node, low + 1);
-			t.pool_->give(high_ref);
 			return true;
 		}
 		return false;
 	}
 
-	static bool merge_leaves(NodePool &pool, NodeRef low_ref, NodeRef high_ref, uint64_t)
+	static bool merge_leaves(NodePool &pool, NodeRef low_ref, NodeRef high_ref, Pfn)
 	{
 		Leaf &low = pool.leaf(low_ref);
 		const Leaf &high = pool.leaf(high_ref);
-		if (low.n + high.n > kLeafMerged)
+		if (low.n + high.n > kLeafMerged || high.begins_below_frame() || (low.n > 1 && low.frame != high.frame))
 			return false;
-		std::memcpy(&low.key[low.n], high.key, (high.n + 1) * sizeof(uint64_t));
+		pool.note(low);
+		low.frame = high.frame;
+		low.set_start(low.start, low.value(0));
+		std::memcpy(&low.key[low.n], high.key, (high.n + 1) * sizeof(Key));
 		low.n += high.n;
+		pool.give_leaf(high_ref);
 		return true;
 	}
 
 	// The first key of `high` may be stale and will count now: separator replaces it.
-	static bool merge_inner(NodePool &pool, NodeRef low_ref, NodeRef high_ref, uint64_t separator)
+	static bool merge_inner(NodePool &pool, NodeRef low_ref, NodeRef high_ref, Pfn separator)
 	{
 		Inner &low = pool.inner(low_ref);
 		const Inner &high = pool.inner(high_ref);
 		if (low.n + high.n > kInnerMerged)
 			return false;
+		pool.note(low);
 		Lanes<Kernels>::move(low, low.n, high, 0, high.n);
 		low.key[low.n] = separator;
 		low.n += high.n;
+		pool.give_inner(high_ref);
 		return true;
 	}
 };

@@ -23,8 +23,7 @@ template <class Kernels> constexpr TreeCode tree_code()
 		[](const RangeTree &t, Pfn pfn) {
 			Path path;
 			const unsigned i = Descent<Kernels>{t}.locate(pfn, path);
-			const uint64_t key = path.leaf->key[i];
-			return Extent{pfn_of(key), pfn_of(path.leaf->key[i + 1]), value_of(key)};
+			return Extent{path.leaf->start_of(i), path.leaf->end_of(i), path.leaf->value(i)};
 		},
 	};
 }

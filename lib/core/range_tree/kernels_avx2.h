@@ -11,18 +11,18 @@
 namespace iovad::core {
 
 struct Avx2Kernels {
-	static unsigned rank(const Leaf &leaf, uint64_t key)
+	static unsigned rank(const Leaf &leaf, int32_t key)
 	{
-		const __m256i k = splat(key);
+		const __m256i k = splat32(static_cast<uint32_t>(key));
 		uint64_t above = 0;
-		for (unsigned i = 0; i < 64; i += 4)
-			above |= lanes(_mm256_cmpgt_epi64(load(leaf.key + i), k)) << i;
-		return static_cast<unsigned>(std::popcount(~above & below(leaf.n)));
+		for (unsigned i = 0; i < 64; i += 8)
+			above |= lanes32(_mm256_cmpgt_epi32(load(leaf.key + i), k)) << i;
+		return static_cast<unsigned>(std::popcount(~(above | 1) & below(leaf.n)));
 	}
 
-	static unsigned child_of(const Inner &node, uint64_t key)
+	static unsigned child_of(const Inner &node, Pfn pfn)
 	{
-		const __m256i k = splat(key);
+		const __m256i k = splat(pfn);
 		uint64_t above = 0;
 		for (unsigned i = 0; i < Inner::kCapacity; i += 4)
 			above |= lanes(_mm256_cmpgt_epi64(load(node.key + i), k)) << i;
@@ -32,29 +32,26 @@ struct Avx2Kernels {
 	static uint32_t candidates(const Inner &node, Summary least)
 	{
 		// x >= y for unsigned lanes: max(x, y) == x.
-		const __m256i g = splat32(least.gap), c = splat32(least.natural);
-		uint32_t mask = 0;
-		for (unsigned i = 0; i < Inner::kCapacity; i += 8) {
-			const __m256i gap = load(node.gap + i), natural = load(node.natural + i);
-			const __m256i ge = _mm256_and_si256(
-				_mm256_cmpeq_epi32(_mm256_max_epu32(gap, g), gap),
-				_mm256_cmpeq_epi32(_mm256_max_epu32(natural, c), natural));
-			mask |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(ge))) << i;
+		const __m256i l = splat(std::bit_cast<uint64_t>(least));
+		uint64_t covers = 0;
+		for (unsigned i = 0; i < Inner::kCapacity; i += 4) {
+			const __m256i child = load(node.below + i);
+			covers |= lanes(_mm256_cmpeq_epi64(_mm256_max_epu32(child, l), child)) << i;
 		}
-		return mask & static_cast<uint32_t>(below(node.n));
+		return static_cast<uint32_t>(covers & below(node.n));
 	}
 
-	static int highest_fit(const Leaf &leaf, const Request &r)
+	static int highest_fit(const Leaf &leaf, const LeafRequest &r)
 	{
-		const __m256i end = splat(r.end), size = splat(r.size), mask = splat(r.align_mask);
+		const __m256i end = _mm256_set1_epi32(r.end), size = _mm256_set1_epi32(r.size);
+		const __m256i mask = _mm256_set1_epi32(r.align_mask);
 		uint64_t fit = 0;
-		for (unsigned i = 0; i < 64; i += 4) {
+		for (unsigned i = 0; i < 64; i += 8) {
 			const __m256i s = load(leaf.key + i);
-			// The last vector reads one word past the leaf's keys: its own n.
-			const __m256i next = i < 60 ? load(leaf.key + i + 1) : shift_in_last(s);
-			const __m256i e = _mm256_blendv_epi8(next, end, _mm256_cmpgt_epi64(next, end));
-			const __m256i p = _mm256_and_si256(_mm256_sub_epi64(e, size), mask);
-			fit |= lanes(_mm256_andnot_si256(_mm256_cmpgt_epi64(s, p), gaps(s))) << i;
+			const __m256i next = i < 56 ? load(leaf.key + i + 1) : shift_in_last(s);
+			const __m256i e = _mm256_min_epi32(next, end);
+			const __m256i p = _mm256_and_si256(_mm256_sub_epi32(e, size), mask);
+			fit |= lanes32(_mm256_andnot_si256(_mm256_cmpgt_epi32(s, p), gaps(s))) << i;
 		}
 		return 63 - std::countl_zero(fit & below(leaf.n));
 	}
@@ -63,60 +60,61 @@ struct Avx2Kernels {
 	{
 		// natural_capacity() of the lanes, but the top bit is taken of the maximum. What
 		// follows a gap may have a value: it falls below the granule in the end.
-		const __m256i n = splat(leaf.n), skipped = splat(skip);
+		const __m256i n = splat32(leaf.n), skipped = splat32(skip);
 		const Pairs pairs(leaf);
-		__m256i odd = _mm256_setr_epi64x(1, 33, 3, 35);
+		__m256i odd = _mm256_setr_epi32(1, 33, 3, 35, 5, 37, 7, 39);
 		__m256i gap = _mm256_setzero_si256(), natural = gap, under_block = gap;
-		for (unsigned i = 0; i < 8; ++i) {
-			const __m256i next = _mm256_permute2x128_si256(pairs.even[i], pairs.even[i + 1], 0x21);
+		for (unsigned i = 0; i < 4; ++i) {
+			const __m256i across = _mm256_permute2x128_si256(pairs.even[i], pairs.even[i + 1], 0x21);
+			const __m256i next = _mm256_alignr_epi8(across, pairs.even[i], 8);
 			const __m256i even = gaps(pairs.even[i]);
 			const __m256i s = _mm256_blendv_epi8(pairs.odd[i], pairs.even[i], even);
 			const __m256i e = _mm256_blendv_epi8(next, pairs.odd[i], even);
-			const __m256i index = _mm256_add_epi64(odd, even);
+			const __m256i index = _mm256_add_epi32(odd, even);
 			const __m256i use = _mm256_andnot_si256(
-				_mm256_cmpeq_epi64(index, skipped),
-				_mm256_and_si256(gaps(s), _mm256_cmpgt_epi64(n, index)));
-			const __m256i low = _mm256_srli_epi64(smear(_mm256_xor_si256(s, e)), 1);
-			const __m256i length = _mm256_and_si256(_mm256_sub_epi64(e, s), use);
+				_mm256_cmpeq_epi32(index, skipped),
+				_mm256_and_si256(gaps(s), _mm256_cmpgt_epi32(n, index)));
+			const __m256i low = _mm256_srli_epi32(smear(_mm256_xor_si256(s, e)), 1);
+			const __m256i length = _mm256_and_si256(_mm256_sub_epi32(e, s), use);
 			const __m256i part = _mm256_and_si256(_mm256_and_si256(e, low), use);
-			const __m256i whole = _mm256_cmpeq_epi64(_mm256_and_si256(s, low), _mm256_setzero_si256());
-			gap = max(gap, length);
-			natural = max(natural, _mm256_blendv_epi8(part, length, whole));
-			under_block = max(under_block, _mm256_and_si256(_mm256_andnot_si256(s, low), use));
-			odd = _mm256_add_epi64(odd, splat(4));
+			const __m256i whole = _mm256_cmpeq_epi32(_mm256_and_si256(s, low), _mm256_setzero_si256());
+			gap = _mm256_max_epi32(gap, length);
+			natural = _mm256_max_epi32(natural, _mm256_blendv_epi8(part, length, whole));
+			under_block = _mm256_max_epi32(under_block, _mm256_and_si256(_mm256_andnot_si256(s, low), use));
+			odd = _mm256_add_epi32(odd, splat32(8));
 		}
 		// Without a gap the block comes to 1, less than a granule.
-		const uint64_t block = (uint64_t{1} << 63) >> std::countl_zero(reduce(under_block) + 1);
-		const uint64_t rest = reduce(natural);
-		return {saturate(pfn_of(reduce(gap))), saturate(pfn_of(block > rest ? block : rest))};
+		const Key block = std::bit_floor(max_u32(under_block) + 1), rest = max_u32(natural);
+		return {max_u32(gap) >> kValueBits, (block > rest ? block : rest) >> kValueBits};
 	}
 
 	static Summary summarize(const Inner &node, unsigned c, Summary s)
 	{
-		const __m256i n = splat32(node.n), skipped = splat32(c);
-		__m256i gap = splat32(s.gap), natural = splat32(s.natural);
-		__m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-		for (unsigned i = 0; i < Inner::kCapacity; i += 8) {
-			const __m256i use = _mm256_andnot_si256(_mm256_cmpeq_epi32(index, skipped),
-								_mm256_cmpgt_epi32(n, index));
-			gap = _mm256_max_epu32(gap, _mm256_and_si256(load(node.gap + i), use));
-			natural = _mm256_max_epu32(natural, _mm256_and_si256(load(node.natural + i), use));
-			index = _mm256_add_epi32(index, splat32(8));
+		const __m256i n = splat(node.n), skipped = splat(c);
+		__m256i all = splat(std::bit_cast<uint64_t>(s));
+		__m256i index = _mm256_setr_epi64x(0, 1, 2, 3);
+		for (unsigned i = 0; i < Inner::kCapacity; i += 4) {
+			const __m256i use = _mm256_andnot_si256(_mm256_cmpeq_epi64(index, skipped),
+								_mm256_cmpgt_epi64(n, index));
+			all = _mm256_max_epu32(all, _mm256_and_si256(load(node.below + i), use));
+			index = _mm256_add_epi64(index, splat(4));
 		}
-		return {max_u32(gap), max_u32(natural)};
+		const __m128i two = _mm_max_epu32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+		const __m128i one = _mm_max_epu32(two, _mm_shuffle_epi32(two, 0x4e));
+		return std::bit_cast<Summary>(_mm_cvtsi128_si64(one));
 	}
 
 	// Room for `by` keys, two at most, before key[at].
 	static void open(Leaf &leaf, unsigned at, unsigned by)
 	{
-		std::memmove(&leaf.key[at + by], &leaf.key[at], (leaf.n + 1 - at) * sizeof(uint64_t));
+		std::memmove(&leaf.key[at + by], &leaf.key[at], (leaf.n + 1 - at) * sizeof(Key));
 		leaf.n += by;
 	}
 
 	// Away with `by` keys, two at most, from key[at] on.
 	static void close(Leaf &leaf, unsigned at, unsigned by)
 	{
-		std::memmove(&leaf.key[at], &leaf.key[at + by], (leaf.n + 1 - at - by) * sizeof(uint64_t));
+		std::memmove(&leaf.key[at], &leaf.key[at + by], (leaf.n + 1 - at - by) * sizeof(Key));
 		leaf.n -= by;
 	}
 
@@ -129,52 +127,51 @@ private:
 	{
 		return static_cast<uint64_t>(_mm256_movemask_pd(_mm256_castsi256_pd(v)));
 	}
-	static __m256i max(__m256i a, __m256i b) { return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(b, a)); }
+	static uint64_t lanes32(__m256i v)
+	{
+		return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(v)));
+	}
 
-	// Lane i of the last vector of a leaf gets key i + 1; the top lane is beyond n.
-	static __m256i shift_in_last(__m256i s) { return _mm256_permute4x64_epi64(s, 0xf9); }
+	// What a load from one key on would read, but for the top lane, which would lie behind the leaf.
+	static __m256i shift_in_last(__m256i s)
+	{
+		return _mm256_permutevar8x32_epi32(s, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 7));
+	}
 
 	// All ones where the extent is a gap.
 	static __m256i gaps(__m256i s)
 	{
-		return _mm256_cmpeq_epi64(_mm256_and_si256(s, splat(kValueMask)), _mm256_setzero_si256());
+		return _mm256_cmpeq_epi32(_mm256_and_si256(s, splat32(kValueMask)), _mm256_setzero_si256());
 	}
 
 	// The extents of a leaf in pairs. Of 2j and 2j + 1 one at most is a gap, so that one
 	// lane serves both. Even lanes have pairs of the lower half of the leaf, odd lanes
 	// those of the upper half.
 	struct Pairs {
-		__m256i even[9], odd[8];
+		__m256i even[5], odd[4];
 
 		explicit Pairs(const Leaf &leaf)
 		{
-			for (unsigned i = 0; i < 8; ++i) {
-				const __m256i a = load(leaf.key + 4 * i), b = load(leaf.key + 32 + 4 * i);
-				even[i] = _mm256_unpacklo_epi64(a, b);
-				odd[i] = _mm256_unpackhi_epi64(a, b);
+			for (unsigned i = 0; i < 4; ++i) {
+				const __m256i a = load(leaf.key + 8 * i), b = load(leaf.key + 32 + 8 * i);
+				even[i] = _mm256_blend_epi32(a, _mm256_slli_epi64(b, 32), 0xaa);
+				odd[i] = _mm256_blend_epi32(_mm256_srli_epi64(a, 32), b, 0xaa);
 			}
 			// What follows the lower half; nothing follows the upper one.
-			even[8] = _mm256_unpackhi_epi64(even[0], even[0]);
+			even[4] = _mm256_srli_epi64(even[0], 32);
 		}
 	};
 
 	// Every bit below the top one set, too.
 	static __m256i smear(__m256i x)
 	{
-		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 1));
-		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 2));
-		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 4));
-		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 8));
-		x = _mm256_or_si256(x, _mm256_srli_epi64(x, 16));
-		return _mm256_or_si256(x, _mm256_srli_epi64(x, 32));
+		x = _mm256_or_si256(x, _mm256_srli_epi32(x, 1));
+		x = _mm256_or_si256(x, _mm256_srli_epi32(x, 2));
+		x = _mm256_or_si256(x, _mm256_srli_epi32(x, 4));
+		x = _mm256_or_si256(x, _mm256_srli_epi32(x, 8));
+		return _mm256_or_si256(x, _mm256_srli_epi32(x, 16));
 	}
 
-	static uint64_t reduce(__m256i v)
-	{
-		v = max(v, _mm256_permute4x64_epi64(v, 0x4e));
-		v = max(v, _mm256_permute4x64_epi64(v, 0xb1));
-		return static_cast<uint64_t>(_mm256_extract_epi64(v, 0));
-	}
 	static uint32_t max_u32(__m256i v)
 	{
 		__m128i x = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));

@@ -18,13 +18,13 @@ struct Child {
 };
 
 template <class Kernels> struct Lanes {
-	static void set(Inner &node, unsigned c, Child child, uint64_t key)
+	static void set(Inner &node, unsigned c, Child child, Pfn key)
 	{
 		node.key[c] = key;
 		node.child[c] = child.ref;
-		node.set_summary(c, child.summary);
+		node.below[c] = child.summary;
 	}
-	static void insert(Inner &node, unsigned c, Child child, uint64_t key)
+	static void insert(Inner &node, unsigned c, Child child, Pfn key)
 	{
 		move(node, c + 1, node, c, node.n - c);
 		++node.n;
@@ -38,8 +38,7 @@ template <class Kernels> struct Lanes {
 	static void move(Inner &to, unsigned at, const Inner &from, unsigned first, unsigned count)
 	{
 		std::memmove(&to.key[at], &from.key[first], count * sizeof(to.key[0]));
-		std::memmove(&to.gap[at], &from.gap[first], count * sizeof(to.gap[0]));
-		std::memmove(&to.natural[at], &from.natural[first], count * sizeof(to.natural[0]));
+		std::memmove(&to.below[at], &from.below[first], count * sizeof(to.below[0]));
 		std::memmove(&to.child[at], &from.child[first], count * sizeof(to.child[0]));
 	}
 };

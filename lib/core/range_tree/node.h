@@ -10,6 +10,11 @@
 //   inner   per child: its first granule, and the maxima over the gaps below of their
 //           length and of their natural capacity
 //
+// Keys of a leaf have 32 bits, so that a vector holds many: granules are counted from the
+// leaf's frame, the multiple of 2^27 (512 GiB of 4 KiB granules) below its end. Only the
+// first extent may begin below the frame: its key says where the frame begins then, and
+// `start` the truth. So an extent across the border of two frames is the first of its leaf.
+//
 // The natural capacity of a gap is the largest n such that n granules, aligned to the
 // next power of two of n, fit in it. It is monotone: what fits n that way fits every
 // smaller request too. So "some gap below has capacity >= n" is an exact test for a
@@ -19,7 +24,8 @@
 // Invariants (RangeTree::verify() recomputes them all):
 //   keys ascend; gaps are maximal: two never touch, across leaves neither;
 //   key[n] of a leaf = the start of the next one = its separator in the parents;
-//   inner.gap[c], inner.natural[c] = the maxima over all gaps below child c.
+//   all extents of a leaf but the first begin in its frame;
+//   inner.below[c] = the maxima over all gaps below child c.
 // The key of child 0 of an inner node is never read and may be stale.
 #pragma once
 
@@ -31,22 +37,26 @@ namespace iovad::core {
 
 using Pfn = uint64_t;      // number of a granule
 using Value = uint16_t;    // of an extent, below 2^kValueBits; 0 = a gap
-using NodeRef = int32_t;   // distance from the first node of the pool, in nodes
+using NodeRef = int32_t;   // distance from the first node of the pool, in leaves
 
-// 52 bits of granule number (64-bit addresses, 4 KiB granules) and one more for the
-// end of the space; with 10 bits of value a key stays below 2^63, so that signed
-// vector compares, the only ones AVX2 has, order keys.
-inline constexpr unsigned kValueBits = 10;
-inline constexpr uint64_t kValueMask = (uint64_t{1} << kValueBits) - 1;
+// 52 bits: of 64-bit addresses, with granules of 4 KiB.
 inline constexpr Pfn kMaxPfn = Pfn{1} << 52;
 
-constexpr uint64_t key_of(Pfn pfn, Value value = 0) { return pfn << kValueBits | value; }
-constexpr Pfn pfn_of(uint64_t key) { return key >> kValueBits; }
-constexpr Value value_of(uint64_t key) { return static_cast<Value>(key & kValueMask); }
-constexpr uint64_t start_of(uint64_t key) { return key & ~kValueMask; }
+// A key stays below 2^31, the end of the frame included: AVX2 compares signed numbers only.
+using Key = uint32_t;
+inline constexpr unsigned kValueBits = 3;
+inline constexpr Key kValueMask = (Key{1} << kValueBits) - 1;
+inline constexpr unsigned kFrameBits = 27;
+inline constexpr Pfn kFrame = Pfn{1} << kFrameBits;
+
+constexpr Pfn frame_of(Pfn pfn) { return pfn & ~(kFrame - 1); }
+constexpr Pfn frame_below(Pfn end) { return frame_of(end - 1); }
+constexpr Key key_of(Pfn offset, Value value = 0) { return static_cast<Key>(offset << kValueBits) | value; }
+constexpr Pfn offset_of(Key key) { return key >> kValueBits; }
+constexpr Value value_of(Key key) { return static_cast<Value>(key & kValueMask); }
 
 // What an inner node knows of the gaps below a child, in granules, saturating.
-struct Summary {
+struct alignas(8) Summary {
 	uint32_t gap = 0;
 	uint32_t natural = 0;
 
@@ -64,12 +74,12 @@ constexpr uint32_t saturate(uint64_t granules)
 	return granules < UINT32_MAX ? static_cast<uint32_t>(granules) : UINT32_MAX;
 }
 
-// The natural capacity of the gap [s, e), s < e, all as keys; e may have a value. Let 2^k
-// be the top bit in which s and e differ, and m the multiple of 2^k in (s, e]. What begins
-// at m may be as long as the gap goes on, e - m < 2^k. What lies below m ends at m at most
-// and fits with all of its aligned block, the largest of which is the top bit of m - s.
+// The natural capacity of the gap [s, e), s < e. Let 2^k be the top bit in which s and e
+// differ, and m the multiple of 2^k in (s, e]. What begins at m may be as long as the gap
+// goes on, e - m < 2^k. What lies below m ends at m at most and fits with all of its
+// aligned block, the largest of which is the top bit of m - s.
 // What crosses m has to begin at a multiple of 2^(k+1), which s is or none in the gap.
-constexpr uint64_t natural_capacity(uint64_t s, uint64_t e)
+constexpr uint64_t natural_capacity(Pfn s, Pfn e)
 {
 	const uint64_t low = ~uint64_t{0} >> 1 >> std::countl_zero(s ^ e);  // 2^k - 1
 	const uint64_t after = e & low;                                     // e - m
@@ -79,49 +89,87 @@ constexpr uint64_t natural_capacity(uint64_t s, uint64_t e)
 	return whole > part ? whole : part;
 }
 
-constexpr Summary summary_of_gap(uint64_t s, uint64_t e)
+constexpr Summary summary_of_gap(Pfn s, Pfn e)
 {
 	if (s == e)
 		return {};
-	return {saturate(pfn_of(e - s)), saturate(pfn_of(natural_capacity(s, e)))};
+	return {saturate(e - s), saturate(natural_capacity(s, e))};
 }
 
 struct alignas(64) Leaf {
-	static constexpr unsigned kCapacity = 62;
-	static constexpr unsigned kSmall = 26;  // with fewer keys it looks for a neighbour to merge with
+	static constexpr unsigned kCapacity = 57;
+	static constexpr unsigned kSmall = 24;  // with fewer keys it looks for a neighbour to merge with
 
-	uint64_t key[kCapacity + 1];  // key[n] is the start of the next leaf
+	Key key[kCapacity + 1];  // key[n] is the start of the next leaf
+	Pfn frame;
+	Pfn start;               // of the first extent
 	uint32_t n;
+
+	bool begins_below_frame() const { return start < frame; }
+	Value value(unsigned i) const { return value_of(key[i]); }
+	Pfn start_of(unsigned i) const { return i == 0 ? start : frame + offset_of(key[i]); }
+	Pfn end_of(unsigned i) const { return frame + offset_of(key[i + 1]); }
+	// Where pfn is or, if it lies below the frame, where that begins.
+	Pfn offset(Pfn pfn) const { return pfn < frame ? 0 : pfn - frame; }
+	void set_start(Pfn pfn, Value v)
+	{
+		start = pfn;
+		key[0] = key_of(offset(pfn), v);
+	}
+	// One extent and nothing else.
+	void set_only(Pfn s, Pfn e, Value v)
+	{
+		n = 1;
+		frame = frame_below(e);
+		set_start(s, v);
+		key[1] = key_of(e - frame);
+	}
 };
 
 struct alignas(64) Inner {
 	static constexpr unsigned kCapacity = 24;
 	static constexpr unsigned kSmall = 10;
 
-	uint64_t key[kCapacity];
-	uint32_t gap[kCapacity];
-	uint32_t natural[kCapacity];
+	Pfn key[kCapacity];
+	Summary below[kCapacity];
 	NodeRef child[kCapacity];
 	uint32_t n;
-
-	Summary summary(unsigned c) const { return {gap[c], natural[c]}; }
-	void set_summary(unsigned c, Summary s)
-	{
-		gap[c] = s.gap;
-		natural[c] = s.natural;
-	}
 };
 
+// What the pool is made of: room for one inner node or two leaves.
 inline constexpr size_t kNodeBytes = 512;
-static_assert(sizeof(Leaf) == kNodeBytes && sizeof(Inner) == kNodeBytes);
+static_assert(2 * sizeof(Leaf) == kNodeBytes && sizeof(Inner) == kNodeBytes);
 
-// What a search wants, as keys: the highest p with p a multiple of the alignment,
-// [p, p + size) inside one gap and at or below end.
+// What a search wants: the highest p with p a multiple of the alignment, [p, p + size)
+// inside one gap and at or below end.
 struct Request {
 	uint64_t size;
 	uint64_t align_mask;
-	uint64_t end;
+	Pfn end;
 	Summary least;  // no child with less than this can hold it
+
+	// The differences are signed: where end - size lies below zero nothing fits.
+	bool fits(Pfn s, Pfn e) const { return static_cast<int64_t>(placed(e)) >= static_cast<int64_t>(s); }
+	Pfn placed(Pfn e) const { return ((e < end ? e : end) - size) & align_mask; }
+};
+
+// The same in the keys of leaves with one frame. What begins below the frame is not found that way.
+struct LeafRequest {
+	Pfn frame;
+	int32_t size;
+	int32_t align_mask;
+	int32_t end;
+
+	LeafRequest(const Request &r, Pfn of) : frame(of)
+	{
+		// More than a frame fits nowhere, nor does what is aligned to more than the frame is.
+		const bool never = r.size > kFrame || (frame & ~r.align_mask) != 0;
+		size = static_cast<int32_t>(key_of(never ? 2 * kFrame - 1 : r.size));
+		// What is negative stays so, however large the alignment.
+		align_mask = static_cast<int32_t>(static_cast<Key>(r.align_mask << kValueBits)) | INT32_MIN;
+		const Pfn below = r.end < frame ? 0 : r.end - frame;
+		end = static_cast<int32_t>(key_of(below < kFrame ? below : kFrame));
+	}
 };
 
 }  // namespace iovad::core

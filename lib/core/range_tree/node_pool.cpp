@@ -10,13 +10,13 @@ bool NodePool::add(void *memory, size_t bytes)
 						   reinterpret_cast<uintptr_t>(base_));
 	constexpr int64_t kBytes = kNodeBytes;
 	const int64_t lost = -distance & (kBytes - 1);
-	const int64_t first = (distance + lost) / kBytes;
+	const int64_t first = (distance + lost) / kBytes * kLeaves;
 	if (bytes < static_cast<size_t>(lost + kBytes))
 		return false;
 	const size_t count = (bytes - static_cast<size_t>(lost)) / kNodeBytes;
 	using Limits = std::numeric_limits<NodeRef>;
 	if (first < Limits::min() || first > Limits::max() ||
-	    count > static_cast<size_t>(Limits::max() - first))
+	    count > static_cast<size_t>(Limits::max() - first) / kLeaves)
 		return false;
 	const auto ref = static_cast<NodeRef>(first);
 	chunk(ref) = {chunk_head_, static_cast<uint32_t>(count)};
@@ -24,6 +24,33 @@ bool NodePool::add(void *memory, size_t bytes)
 	chunks_left_ += static_cast<uint32_t>(count);
 	capacity_ += static_cast<uint32_t>(count);
 	return true;
+}
+
+// In a ring, so that neither end is special.
+void NodePool::link(NodeRef ref)
+{
+	note(leaf(ref));
+	leaf(ref).n = 0;
+	FreeLeaf &self = free_leaf(ref);
+	self = {ref, ref};
+	if (free_leaves_++ != 0) {
+		self = {free_leaf(free_leaf_head_).before, free_leaf_head_};
+		note(leaf(self.before));
+		note(leaf(self.after));
+		free_leaf(self.before).after = free_leaf(self.after).before = ref;
+	}
+	free_leaf_head_ = ref;
+}
+
+void NodePool::unlink(NodeRef ref)
+{
+	const FreeLeaf self = free_leaf(ref);
+	for (const NodeRef changed : {ref, self.before, self.after})
+		note(leaf(changed));
+	free_leaf(self.before).after = self.after;
+	free_leaf(self.after).before = self.before;
+	free_leaf_head_ = self.after;
+	--free_leaves_;
 }
 
 // All of it becomes fresh, with the node that said how long it is.
@@ -42,6 +69,16 @@ uint64_t NodePool::waiting() const
 	for (NodeRef ref = chunk_head_; count < chunks_left_; ref = chunk(ref).next)
 		count += chunk(ref).count;
 	return count;
+}
+
+bool NodePool::free_leaves_sound() const
+{
+	NodeRef ref = free_leaf_head_;
+	for (uint32_t i = 0; i < free_leaves_; ++i, ref = free_leaf(ref).after) {
+		if (leaf(ref).n != 0 || leaf(ref ^ 1).n == 0 || free_leaf(free_leaf(ref).after).before != ref)
+			return false;
+	}
+	return free_leaves_ == 0 || ref == free_leaf_head_;
 }
 
 }  // namespace iovad::core

@@ -71,17 +71,19 @@ void select_isa(Isa isa)
 
 uint32_t RangeTree::nodes_for(uint64_t ranges)
 {
-	// And a path to split.
-	const uint64_t nodes = more_nodes_for(ranges) + 2 * kMaxHeight;
+	// And a path to split; and leaves that hold little, beside the extents that cross from frame to
+	// frame, as far as such are usual.
+	constexpr uint64_t kCrossings = 32;
+	const uint64_t nodes = more_nodes_for(ranges) + 2 * kMaxHeight + (ranges < kCrossings ? ranges : kCrossings);
 	return nodes < NodePool::kMost ? static_cast<uint32_t>(nodes) : NodePool::kMost;
 }
 
 void RangeTree::init(NodePool *pool, Pfn first, Pfn end, Pfn border)
 {
 	pool_ = pool;
-	root_ref_ = pool->take();
+	root_ref_ = pool->take_leaf();
 	height_ = 0;
-	root_ = summary_of_gap(key_of(first), key_of(end));
+	root_ = summary_of_gap(first, end);
 	first_ = first;
 	end_ = end;
 	ranges_ = 0;
@@ -90,10 +92,7 @@ void RangeTree::init(NodePool *pool, Pfn first, Pfn end, Pfn border)
 	free_low_ = below_border(first, end);
 	leaves_visited_ = 0;
 	searches_ = 0;
-	Leaf &leaf = pool->leaf(root_ref_);
-	leaf.n = 1;
-	leaf.key[0] = key_of(first);
-	leaf.key[1] = key_of(end);
+	pool->leaf(root_ref_).set_only(first, end, 0);
 }
 
 Placement RangeTree::alloc(uint64_t size, uint64_t align, Pfn limit, Value value)
@@ -127,14 +126,14 @@ uint64_t RangeTree::longest_below(NodeRef ref, uint32_t height) const
 	if (height == 0) {
 		const Leaf &leaf = pool_->leaf(ref);
 		for (unsigned i = 0; i < leaf.n; ++i) {
-			if (value_of(leaf.key[i]) == 0)
-				longest = std::max(longest, pfn_of(leaf.key[i + 1]) - pfn_of(leaf.key[i]));
+			if (leaf.value(i) == 0)
+				longest = std::max(longest, leaf.end_of(i) - leaf.start_of(i));
 		}
 		return longest;
 	}
 	const Inner &inner = pool_->inner(ref);
 	for (unsigned c = 0; c < inner.n; ++c) {
-		if (inner.gap[c] == UINT32_MAX)
+		if (inner.below[c].gap == UINT32_MAX)
 			longest = std::max(longest, longest_below(inner.child[c], height - 1));
 	}
 	return longest;

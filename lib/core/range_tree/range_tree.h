@@ -15,7 +15,7 @@
 // Taking cuts a gap, adding up to two keys; what that may need in nodes is known and
 // checked before anything changes. Giving back only removes keys and merges nodes: it
 // needs nothing and cannot fail. It only makes gaps grow, so summaries are raised on
-// the way up until one covers it, never recomputed; taking recomputes its path.
+// the way up, never recomputed; taking recomputes its path.
 //
 // Threads: none of this locks; AddressSpace does. State: a plain struct in the memory
 // it is given, usable by every process that maps it at the same address. The code for
@@ -64,10 +64,10 @@ public:
 	// What they need in a tree that others gave it nodes before.
 	static constexpr uint64_t more_nodes_for(uint64_t ranges)
 	{
-		// Two keys per range in leaves that are just not small; the inner levels above come
-		// to an eighth of that.
+		// Two keys per range in leaves that are just not small; the inner levels above have
+		// an eighth of as many nodes.
 		const uint64_t leaves = ranges * 2 / Leaf::kSmall + 1;
-		return leaves + leaves / 8 + 1;
+		return (leaves + 1) / 2 + leaves / 8 + 1;
 	}
 
 	// One gap [first, end). The pool must have a node. What is free below the border is counted
@@ -93,8 +93,9 @@ public:
 	const NodePool &pool() const { return *pool_; }
 	// Whether a request of this size and alignment can be refused without a look.
 	bool refuses(uint64_t size, uint64_t align) const { return !root_.covers(least(size, align)); }
-	// Nodes that `count` calls of claim() or alloc() need at worst.
-	uint64_t nodes_to_insert(unsigned count) const { return uint64_t{count} * (height_ + 2); }
+	// Whether there are nodes for `count` calls of claim() or alloc(), whatever they need. Each may
+	// split two leaves off, and one node at each height above.
+	bool can_insert(unsigned count) const { return pool_->has(2 * count, count * (height_ + 1)); }
 	// Leaves that searches looked into, and how many searches there were.
 	uint64_t leaves_visited() const { return leaves_visited_; }
 	uint64_t searches() const { return searches_; }

@@ -29,7 +29,7 @@ struct RangeTreeVerifier {
 	Pfn expected;             // where the next extent must begin
 	bool after_gap = false;
 	uint64_t ranges = 0, gaps = 0, gaps_low = 0;
-	uint32_t nodes = 0;
+	uint64_t leaves = 0;      // and inner nodes twice
 
 	template <class... Args> void fail(const char *format, Args... args)
 	{
@@ -43,9 +43,12 @@ struct RangeTreeVerifier {
 
 	Summary visit(NodeRef ref, uint32_t depth)
 	{
-		++nodes;
-		return depth == t.height_ ? visit_leaf(t.pool_->leaf(ref))
-					  : visit_inner(t.pool_->inner(ref), depth);
+		if (depth == t.height_) {
+			++leaves;
+			return visit_leaf(t.pool_->leaf(ref));
+		}
+		leaves += sizeof(Inner) / sizeof(Leaf);
+		return visit_inner(t.pool_->inner(ref), depth);
 	}
 
 	Summary visit_inner(const Inner &node, uint32_t depth)
@@ -56,14 +59,13 @@ struct RangeTreeVerifier {
 			return all;
 		}
 		for (unsigned c = 0; c < node.n; ++c) {
-			if (c > 0 && node.key[c] != key_of(expected))
-				fail("separator %" PRIx64 " instead of %" PRIx64, pfn_of(node.key[c]),
-				     expected);
+			if (c > 0 && node.key[c] != expected)
+				fail("separator %" PRIx64 " instead of %" PRIx64, node.key[c], expected);
 			const Pfn begin = expected;
 			const Summary s = visit(node.child[c], depth + 1);
-			if (s != node.summary(c))
+			if (s != node.below[c])
 				fail("child at %" PRIx64 ": gap %u capacity %u stored, %u and %u found",
-				     begin, node.gap[c], node.natural[c], s.gap, s.natural);
+				     begin, node.below[c].gap, node.below[c].natural, s.gap, s.natural);
 			all.raise(s);
 		}
 		return all;
@@ -76,13 +78,15 @@ struct RangeTreeVerifier {
 			fail("leaf at %" PRIx64 " with %u keys", expected, leaf.n);
 			return all;
 		}
+		if (leaf.frame % kFrame != 0 || leaf.key[0] != key_of(leaf.offset(leaf.start), leaf.value(0)))
+			fail("leaf at %" PRIx64 " with frame %" PRIx64 " and key %x", expected, leaf.frame, leaf.key[0]);
 		for (unsigned i = 0; i < leaf.n; ++i) {
-			const Pfn s = pfn_of(leaf.key[i]), e = pfn_of(leaf.key[i + 1]);
-			if (s != expected || e <= s) {
+			const Pfn s = leaf.start_of(i), e = leaf.end_of(i);
+			if (s != expected || e <= s || e > leaf.frame + kFrame) {
 				fail("extent [%" PRIx64 ", %" PRIx64 ") where %" PRIx64 " should begin", s,
 				     e, expected);
 			}
-			visit_extent({s, e, value_of(leaf.key[i])}, all);
+			visit_extent({s, e, leaf.value(i)}, all);
 			expected = e;
 		}
 		return all;
@@ -119,8 +123,8 @@ struct RangeTreeVerifier {
 		if (gaps_low != t.free_low_)
 			fail("%" PRIu64 " free granules counted below the border, %" PRIu64 " found", t.free_low_,
 			     gaps_low);
-		if (nodes != t.pool_->used())
-			fail("%u nodes in use, %u in the tree", t.pool_->used(), nodes);
+		if (leaves != t.pool_->used_leaves())
+			fail("nodes for %" PRIu64 " leaves in use, %" PRIu64 " in the tree", t.pool_->used_leaves(), leaves);
 		if (!t.pool_->sound())
 			fail("a pool of %u nodes does not add up", t.pool_->capacity());
 		return good;
