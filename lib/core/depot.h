@@ -125,7 +125,7 @@ template <class Visit> void Depot::for_each_full(Visit visit)
 	for (Shelf &shelf : shelves_) {
 		LockGuard guard(shelf.lock);
 		for (const iovad_hot_magazine *m = shelf.full.list.head; m; m = m->next)
-			visit(*static_cast<const Magazine *>(m));
+			visit(*static_cast<const Magazine *>(m), static_cast<const Magazine *>(m)->count());
 	}
 }
 

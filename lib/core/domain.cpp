@@ -64,20 +64,20 @@ Domain::Domain(DomainState *state, ProcessId process) : state_(state), process_(
 	hot_.common_len = state->config.cached ? g.granule : 0;
 	hot_.common_span = g.last_byte() - hot_.zone_first[1] - (g.granule - 1);
 	for (uint64_t i = 0; i < kCachedGranules; ++i)
-		class_offset_[i] = static_cast<uint8_t>(class_of(i + 1) * Bin::kClassBytes);
+		class_offset_[i] = static_cast<uint16_t>(class_of(i + 1) * Bin::kClassBytes);
 	for (unsigned klass = 0; klass < kClasses; ++klass) {
 		const uint64_t mask = g.bytes(uint64_t{1} << klass) - 1;
 		const uint64_t span = g.last_byte() - g.first_byte();
 		blocks_[klass] = span >= mask ? Blocks{mask, span - mask} : Blocks{~uint64_t{0}, 0};
 	}
 	absent_.init(&state->none);
-	for (iovad_hot_lcore &lcore : hot_.lcore)
-		lcore = {&closed, absent_.hot()};
+	std::fill(std::begin(hot_.cache), std::end(hot_.cache), absent_.hot());
+	std::fill(std::begin(hot_.retired), std::end(hot_.retired), &closed);
 }
 
 void Domain::set_retired(unsigned lcore, iovad_hot_retire_queue *queue)
 {
-	store_relaxed(hot_.lcore[lcore + 1].retired, queue ? queue : &closed);
+	store_relaxed(hot_.retired[lcore + 1], queue ? queue : &closed);
 }
 
 Domain::~Domain()

@@ -222,7 +222,7 @@ private:
 	LcoreCache *cache_of(unsigned lcore) const { return LcoreCache::of(iovad_hot_cache_of(&hot_, lcore)); }
 	void set_cache_of(unsigned lcore, LcoreCache &cache)
 	{
-		store_relaxed(hot_.lcore[lcore + 1].cache, cache.hot());
+		store_relaxed(hot_.cache[lcore + 1], cache.hot());
 	}
 	// klass: as an offset, see Bin. Zones by branches: the requests of one lcore mostly have
 	// one limit, and get addresses of one zone.
@@ -301,7 +301,7 @@ private:
 	// Read by the hot paths. Written again only where an lcore gets or loses its cache or retire queue.
 	iovad_hot_domain hot_;        // first, see iovad.h
 	uint64_t cached_granules_;    // longest request that goes to caches; 0: none does
-	uint8_t class_offset_[kCachedGranules];  // by granules - 1: see Bin
+	uint16_t class_offset_[kCachedGranules];  // by granules - 1: see Bin
 	Blocks blocks_[kClasses];
 
 	DomainState *state_;
@@ -311,16 +311,16 @@ private:
 
 // What programs were compiled with, and why it lies so: see iovad_hot.h. Another layout is
 // another IOVAD_HOT_LAYOUT.
-static_assert(IOVAD_HOT_LAYOUT == 2);
-static_assert(offsetof(iovad_hot_magazine, n) == 0 && offsetof(iovad_hot_magazine, capacity) == 4 &&
-	      offsetof(iovad_hot_magazine, address) == 16);
-static_assert(offsetof(iovad_hot_cache, visits) == 16 && offsetof(iovad_hot_cache, pair) == 24);
-static_assert(offsetof(iovad_hot_pair, loaded) == 0 && sizeof(iovad_hot_pair) == 16);
+static_assert(IOVAD_HOT_LAYOUT == 3);
+static_assert(offsetof(iovad_hot_magazine, capacity) == 8 && offsetof(iovad_hot_magazine, address) == 16);
+static_assert(offsetof(iovad_hot_cache, pair) == 32);
+static_assert(offsetof(iovad_hot_pair, taken) == 0 && offsetof(iovad_hot_pair, loaded) == 8 &&
+	      offsetof(iovad_hot_pair, put) == 16 && sizeof(iovad_hot_pair) == 32);
 static_assert(offsetof(iovad_hot_domain, zone_first) == 0 && offsetof(iovad_hot_domain, zone_last) == 16 &&
 	      offsetof(iovad_hot_domain, common_len) == 40 &&
-	      offsetof(iovad_hot_domain, common_span) == 56 && offsetof(iovad_hot_domain, lcore) == 64);
-static_assert(offsetof(iovad_hot_lcore, cache) == 8 && sizeof(iovad_hot_lcore) == 16);
-static_assert(offsetof(iovad_hot_lcore, retired) == 0 && offsetof(iovad_hot_retire_queue, put) == 0 &&
+	      offsetof(iovad_hot_domain, common_span) == 56 && offsetof(iovad_hot_domain, cache) == 64 &&
+	      offsetof(iovad_hot_domain, retired) == 2120);
+static_assert(offsetof(iovad_hot_retire_queue, put) == 0 &&
 	      offsetof(iovad_hot_retire_queue, limit) == 8 && offsetof(iovad_hot_retire_queue, granules) == 16 &&
 	      offsetof(iovad_hot_retire_queue, entry) == 64);
 static_assert(alignof(Domain) == 64 && alignof(LcoreCache) == 64 && alignof(Magazine) == 64);

@@ -32,12 +32,12 @@ bool Domain::quiesce(const LcoreCache &cache, Patience patience) const
 {
 	constexpr unsigned kLookAlive = 128;
 	const unsigned rounds = patience == Patience::milliseconds ? 2300 : 40000;
-	for (unsigned round = 0; cache.busy(); ++round) {
+	return cache.await_owner([&](unsigned round) {
 		if (round == rounds || (round % kLookAlive == kLookAlive - 1 && is_dead(cache)))
 			return false;
 		wait_a_little(round);
-	}
-	return true;
+		return true;
+	});
 }
 
 // The tree refused a request; `frees_before` had come back to it then. Whether to ask
@@ -218,7 +218,7 @@ void Domain::collect_from_dead(std::vector<LcoreCache *> &dead, MagazineList &or
 				     cache.abandon();
 				     dead.push_back(&cache);
 			     } else if (quiet) {
-				     cache.for_each([&](const Magazine &m) { kept.push_back(&m); });
+				     cache.for_each([&](const Magazine &m, unsigned) { kept.push_back(&m); });
 			     } else {
 				     complete = false;
 			     }

@@ -12,8 +12,8 @@ namespace iovad::core {
 bool Domain::is_cached(uint64_t iova)
 {
 	bool found = false;
-	const auto look = [&](const Magazine &m) {
-		found |= std::find(m.address, m.address + m.count(), iova) != m.address + m.count();
+	const auto look = [&](const Magazine &m, unsigned held) {
+		found |= std::find(m.address, m.address + held, iova) != m.address + held;
 	};
 	LockGuard guard(state_->reclaim_lock);
 	with_revoked(Patience::milliseconds, [](const LcoreCache &) { return true; },
@@ -40,10 +40,10 @@ bool Domain::verify(FILE *why)
 		if (why)
 			std::fprintf(why, "caches: %s at %" PRIx64 "\n", what, geometry().bytes(pfn));
 	};
-	const auto collect = [&](const Magazine &m) {
-		if (m.count() > m.capacity)
+	const auto collect = [&](const Magazine &m, unsigned held) {
+		if (held > m.capacity)
 			fail("magazine over its capacity", 0);
-		for (unsigned i = 0; i < m.count(); ++i) {
+		for (unsigned i = 0; i < held; ++i) {
 			cached.push_back({geometry().pfn(m.address[i]), m.bin().granules()});
 			if (geometry().zone_of(m.address[i]) != m.bin().zone())
 				fail("address in the wrong zone", geometry().pfn(m.address[i]));

@@ -10,9 +10,9 @@ DomainStats Domain::stats() const
 {
 	const AddressSpace::Totals t = state_->space.totals();
 	DomainStats s = {};
-	const auto add = [&](const Magazine &m) {
-		s.cached_ranges += m.count();
-		s.cached_granules += m.count() * m.bin().granules();
+	const auto add = [&](const Magazine &m, unsigned held) {
+		s.cached_ranges += held;
+		s.cached_granules += held * m.bin().granules();
 	};
 	for_each_cache([&](const LcoreCache &cache) {
 		s.cache_hits += cache.hits();
@@ -46,7 +46,7 @@ CacheView Domain::view_of(const LcoreCache &cache)
 {
 	const auto lcore = static_cast<unsigned>(cache.owner() & ((1u << LcoreCache::kLcoreBits) - 1)) - 1;
 	CacheView v = {process_of(cache), lcore, cache.hits(), cache.depot_hits(), {}};
-	cache.for_each([&](const Magazine &m) { v.cached[m.bin().index()] += m.count(); });
+	cache.for_each([&](const Magazine &m, unsigned held) { v.cached[m.bin().index()] += held; });
 	return v;
 }
 

@@ -17,15 +17,64 @@ void LcoreCache::init(Magazine *none)
 	std::fill_n(visited_, kBins, Visited::never);
 }
 
+// The cache may be revoked: then nothing but the own count is touched.
+LcoreCache::Visit::Visit(LcoreCache &cache, Bin bin)
+	: pair_(cache.pair(bin)), put_(iovad_hot_enter(&pair_.put)), may_change_(cache.may_change())
+{
+	if (!may_change_)
+		return;
+	taken_ = load_relaxed(pair_.taken);
+	if (Magazine *m = held_in(pair_.loaded); m != cache.none_)
+		m->set_count(held(pair_, *m));
+	std::atomic_signal_fence(std::memory_order_seq_cst);
+	store_relaxed(pair_.taken, ~taken_);
+	std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+LcoreCache::Visit::~Visit()
+{
+	uint64_t put = put_;
+	if (may_change_) {
+		put = taken_ + held_in(pair_.loaded)->count();
+		// In this order: from the second store on the counts say how many are held.
+		std::atomic_signal_fence(std::memory_order_seq_cst);
+		store_relaxed(pair_.put, ~put);
+		std::atomic_signal_fence(std::memory_order_seq_cst);
+		store_relaxed(pair_.taken, taken_);
+	}
+	iovad_hot_leave(&pair_.put, put);
+}
+
+unsigned LcoreCache::held(const Pair &p, const Magazine &loaded)
+{
+	const uint64_t taken = value_of(p.taken), put = value_of(p.put);
+	return put > taken ? static_cast<unsigned>(std::min<uint64_t>(put - taken, loaded.capacity)) : 0;
+}
+
+uint64_t LcoreCache::hits() const
+{
+	uint64_t hits = 0;
+	for (const Pair &p : hot_.pair)
+		hits += value_of(p.taken);
+	return hits;
+}
+
 void LcoreCache::abandon()
 {
 	for (unsigned bin = 0; bin < kBins; ++bin) {
-		for (Slot *slot : {&hot_.pair[bin].loaded, &hot_.pair[bin].previous, &withdrawn_[bin]})
+		Pair &p = hot_.pair[bin];
+		const bool cold = says_inside(p.taken) && says_inside(p.put);
+		for (Slot *slot : {&p.loaded, &withdrawn_[bin]}) {
+			if (Magazine *m = held_in(*slot); m != none_ && !cold)
+				m->set_count(held(p, *m));
 			store_relaxed(*slot, none_);
+		}
+		store_relaxed(p.previous, none_);
+		// Outside; what it counted stays.
+		__atomic_store_n(&p.taken, value_of(p.taken), __ATOMIC_RELEASE);
+		__atomic_store_n(&p.put, value_of(p.put), __ATOMIC_RELEASE);
 	}
 	in_flight_.store(0, std::memory_order_relaxed);
-	// Outside; what it counted stays.
-	__atomic_store_n(&hot_.visits, hot_.visits & ~uint64_t{1}, __ATOMIC_RELEASE);
 }
 
 void LcoreCache::swap(Pair &p)
@@ -64,8 +113,8 @@ bool LcoreCache::refill(Depot &depot, Bin bin)
 
 unsigned LcoreCache::get_run(Depot &depot, Bin bin, uint64_t *addresses, unsigned n)
 {
-	Visit visit(hot_);
-	if (!may_change())
+	Visit visit(*this, bin);
+	if (!visit.may_change())
 		return 0;
 	unsigned done = 0;
 	const uint64_t before = depot_hits();
@@ -74,7 +123,7 @@ unsigned LcoreCache::get_run(Depot &depot, Bin bin, uint64_t *addresses, unsigne
 	if (Pair &p = pair(bin); held_in(p.loaded)->count() < n && held_in(p.previous)->count() >= n)
 		swap(p);
 	for (;;) {
-		Magazine &m = loaded(bin);
+		Magazine &m = *held_in(pair(bin).loaded);
 		const unsigned held = m.count(), moved = std::min(held, n - done);
 		if (moved != 0) {
 			std::memcpy(addresses + done, m.address + (held - moved), moved * sizeof(uint64_t));
@@ -127,14 +176,14 @@ unsigned LcoreCache::put_run(Depot &depot, Bin bin, const uint64_t *addresses, u
 			     Magazine *&overflow)
 {
 	overflow = nullptr;
-	Visit visit(hot_);
-	if (!may_change())
+	Visit visit(*this, bin);
+	if (!visit.may_change())
 		return 0;
 	unsigned done = 0;
 	if (Pair &p = pair(bin); held_in(p.loaded)->room() < n && held_in(p.previous)->room() >= n)
 		swap(p);
 	for (;;) {
-		Magazine &m = loaded(bin);
+		Magazine &m = *held_in(pair(bin).loaded);
 		const unsigned held = m.count(), moved = std::min(m.room(), n - done);
 		if (moved != 0) {
 			std::memcpy(m.address + held, addresses + done, moved * sizeof(uint64_t));
@@ -149,8 +198,8 @@ unsigned LcoreCache::put_run(Depot &depot, Bin bin, const uint64_t *addresses, u
 
 unsigned LcoreCache::room(Depot &depot, Bin bin)
 {
-	Visit visit(hot_);
-	if (!may_change())
+	Visit visit(*this, bin);
+	if (!visit.may_change())
 		return 0;
 	Slot &loaded = pair(bin).loaded;
 	if (held_in(loaded) == none_) {
@@ -163,19 +212,24 @@ unsigned LcoreCache::room(Depot &depot, Bin bin)
 void LcoreCache::withdraw()
 {
 	for (unsigned bin = 0; bin < kBins; ++bin) {
-		store_relaxed(withdrawn_[bin], held_in(hot_.pair[bin].loaded));
+		store_relaxed(withdrawn_[bin], load_relaxed(hot_.pair[bin].loaded));
 		store_relaxed(hot_.pair[bin].loaded, none_);
 	}
 }
 
+// The counts stay as they are, as only the owner writes them: without a loaded magazine they say nothing.
 void LcoreCache::detach_all(MagazineList &out)
 {
 	for (unsigned bin = 0; bin < kBins; ++bin) {
-		for (Slot *slot : {&hot_.pair[bin].previous, &withdrawn_[bin]}) {
-			if (held_in(*slot) != none_)
-				out.push(held_in(*slot));
-			store_relaxed(*slot, none_);
+		Pair &p = hot_.pair[bin];
+		if (Magazine *m = held_in(withdrawn_[bin]); m != none_) {
+			m->set_count(held(p, *m));
+			out.push(m);
 		}
+		if (Magazine *m = held_in(p.previous); m != none_)
+			out.push(m);
+		store_relaxed(withdrawn_[bin], none_);
+		store_relaxed(p.previous, none_);
 	}
 }
 

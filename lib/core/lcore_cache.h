@@ -5,21 +5,27 @@
 // written, one branch each to the cold side. They stand in iovad_hot.h, from where they
 // are also inlined into programs.
 //
+// How many the loaded magazine holds is the difference of two counts, of addresses ever put and
+// ever taken (which are the hits). Only the owner writes them.
+//
 // Revoking. Another thread may need what an idle lcore holds, and must not wait for it
-// to come by. The owner brackets each access by making `visits` odd, and even again. A
+// to come by. The owner brackets each access by storing the complement of a count, and the count
+// again: of `taken` where it takes, of `put` otherwise. A
 // reclaimer first takes the right to change which magazines are held (revoked_, which only
 // the cold paths look at), then takes the loaded ones away; on the hot path that looks like
 // a magazine that is empty and full at once, and the request goes to the tree. Between a
 // store and the load that must not pass it stands an asymmetric fence: one for the compiler
 // on the owner's side, heavy() for the reclaimer, so that one of the two sees the other.
 //
-//   owner, hot   visits |= 1; light; m = loaded; ... m ...                ++visits, or --
-//   owner, cold  visits |= 1; light; if (!revoked_) ... change pairs ...  ++visits, or --
-//   reclaimer    revoked_ = 1;    heavy(); until visits is even  (the pairs are mine)
-//                loaded = none_;  heavy(); until visits is even  (the magazines are mine)
+//   owner, hot   taken = ~t; light; m = loaded; ... m ...              taken = t + n
+//   owner, hot   put = ~p;   light; m = loaded; ... m ...              put = p + n
+//   owner, cold  put = ~p;   light; if (!revoked_) ... change pairs ...  put = p'
+//   reclaimer    revoked_ = 1;    heavy(); until no count says inside (the pairs are mine)
+//                loaded = none_;  heavy(); until no count says inside (the magazines are mine)
 //                ... loaded = what stays; revoked_ = 0
 //
-// Up by two for each address taken, back to where it was otherwise: half of it counts hits.
+// A cold visit has both counts say inside: then each magazine itself says how many it holds. So whoever
+// takes over from a process that died knows whom to ask.
 #pragma once
 
 #include <atomic>
@@ -37,33 +43,33 @@ public:
 	void init(Magazine *none);
 
 	// Take an address of the bin from the loaded magazine. False: none, or revoked.
-	bool get(Bin bin, uint64_t &address) { return iovad_hot_get(&hot_, &pair(bin), &address); }
+	bool get(Bin bin, uint64_t &address) { return iovad_hot_get(&pair(bin), &address); }
 	// The same if the one on top satisfies a condition.
 	template <class Condition> bool get_if(Bin bin, uint64_t &address, Condition good)
 	{
-		Visit visit(hot_);
-		Magazine &m = loaded(bin);
-		const unsigned n = m.count();
-		if (n == 0 || !good(m.address[n - 1]))
-			return false;
-		m.set_count(n - 1);
-		address = m.address[n - 1];
-		visit.took(1);
-		return true;
+		Pair &p = pair(bin);
+		const uint64_t taken = iovad_hot_enter(&p.taken);
+		const iovad_hot_magazine *m = iovad_hot_loaded(&p);
+		const uint64_t held = load_relaxed(p.put) - taken;
+		const bool found = held - 1 < m->capacity && good(m->address[held - 1]);
+		if (found)
+			address = m->address[held - 1];
+		iovad_hot_leave(&p.taken, taken + found);
+		return found;
 	}
 
 	// Put an address into the loaded magazine. False: no room, or revoked.
-	bool put(Bin bin, uint64_t address) { return iovad_hot_put(&hot_, &pair(bin), address); }
+	bool put(Bin bin, uint64_t address) { return iovad_hot_put(&pair(bin), address); }
 
 	// n addresses at once, if the loaded magazine has them, or room for them.
 	bool get_bulk(Bin bin, uint64_t *addresses, unsigned n)
 	{
-		return iovad_hot_get_bulk(&hot_, &pair(bin), addresses, n);
+		return iovad_hot_get_bulk(&pair(bin), addresses, n);
 	}
 	// Multiples of mask + 1 from first to last; false also where that cannot be seen at a glance.
 	bool put_bulk(Bin bin, const uint64_t *addresses, unsigned n, uint64_t mask, uint64_t first, uint64_t last)
 	{
-		return iovad_hot_put_bulk(&hot_, &pair(bin), addresses, n, mask, first, last);
+		return iovad_hot_put_bulk(&pair(bin), addresses, n, mask, first, last);
 	}
 
 	// Runs, with the depot's help. Return how many were moved. What put_run() leaves over
@@ -77,14 +83,13 @@ public:
 	unsigned room(Depot &depot, Bin bin);
 	bool has_magazine(Bin bin) const { return held_in(hot_.pair[bin.index()].loaded) != none_; }
 
-	// For a reclaimer, in this order; between them heavy(), then wait while busy().
+	// For a reclaimer, in this order; between them heavy(), then await_owner().
 	void revoke() { revoked_.store(1, std::memory_order_relaxed); }
 	void withdraw();
 	void detach_all(MagazineList &out);  // or leave them
 	void restore();
 	bool revoked() const { return revoked_.load(std::memory_order_relaxed); }
-	// Acquire pairs with iovad_hot_leave(): what the owner did inside is seen.
-	bool busy() const { return (__atomic_load_n(&hot_.visits, __ATOMIC_ACQUIRE) & 1) != 0; }
+	template <class Wait> bool await_owner(Wait wait) const;
 
 	// Addresses between it and the tree, in the hands of its owner. Release pairs with flying(): whoever sees
 	// none sees where they landed.
@@ -95,10 +100,10 @@ public:
 	// Its owner died, perhaps inside: it holds nothing any more. The magazines are for Depot::rebuild().
 	void abandon();
 
-	// Every magazine held. A consistent picture for a reclaimer only.
+	// Every magazine held, and how many it holds. A consistent picture for a reclaimer only.
 	template <class Use> void for_each(Use use) const;
 
-	uint64_t hits() const { return load_relaxed(hot_.visits) / 2; }
+	uint64_t hits() const;
 	uint64_t depot_hits() const { return load_relaxed(hot_.depot_hits); }
 
 	// Which process and lcore it serves; 0: none. Changed under the lock of the domain's
@@ -116,21 +121,34 @@ public:
 private:
 	using Pair = iovad_hot_pair;
 
-	// The owner inside, from construction to destruction.
+	// The owner inside on the cold path, from construction to destruction.
 	class Visit {
 	public:
-		explicit Visit(iovad_hot_cache &cache) : cache_(cache), inside_(iovad_hot_enter(&cache)) {}
-		~Visit() { iovad_hot_leave(&cache_, inside_, taken_); }
+		Visit(LcoreCache &cache, Bin bin);
+		~Visit();
 		Visit(const Visit &) = delete;
 		Visit &operator=(const Visit &) = delete;
 
+		// Otherwise a reclaimer has the pairs.
+		bool may_change() const { return may_change_; }
 		void took(uint64_t n) { taken_ += n; }
 
 	private:
-		iovad_hot_cache &cache_;
-		const uint64_t inside_;
+		Pair &pair_;
+		const uint64_t put_;
+		const bool may_change_;
 		uint64_t taken_ = 0;
 	};
+
+	// A count, whether its owner is inside or not.
+	static bool says_inside(uint64_t count) { return count >> 63 != 0; }
+	static uint64_t value_of(const uint64_t &count)
+	{
+		const uint64_t now = load_relaxed(count);
+		return says_inside(now) ? ~now : now;
+	}
+	// Of the loaded magazine, or of what was that until it was withdrawn. A gauge, where its owner goes on.
+	static unsigned held(const Pair &p, const Magazine &loaded);
 
 	// Whether the owner, inside, may change which magazines are held. Acquire pairs with
 	// restore().
@@ -151,7 +169,6 @@ private:
 	{
 		return *reinterpret_cast<Pair *>(reinterpret_cast<std::byte *>(hot_.pair) + bin.offset());
 	}
-	Magazine &loaded(Bin bin) { return *static_cast<Magazine *>(iovad_hot_loaded(&pair(bin))); }
 	static void swap(Pair &p);
 	enum class Visited : uint8_t { never, for_full, for_empty };
 	unsigned worth_exchanging(Bin bin, Visited why);
@@ -168,13 +185,33 @@ private:
 
 static_assert(std::is_standard_layout_v<LcoreCache>);
 
+// Until no count says that the owner is inside; false once wait(round) is. One after the other: a visit that began
+// after the fence takes nothing, and each that began before has its count.
+template <class Wait> bool LcoreCache::await_owner(Wait wait) const
+{
+	unsigned round = 0;
+	for (const Pair &p : hot_.pair) {
+		for (const uint64_t *count : {&p.taken, &p.put}) {
+			// Acquire pairs with iovad_hot_leave(): what the owner did inside is seen.
+			while (says_inside(__atomic_load_n(count, __ATOMIC_ACQUIRE))) {
+				if (!wait(round++))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
 template <class Use> void LcoreCache::for_each(Use use) const
 {
 	for (unsigned bin = 0; bin < kBins; ++bin) {
-		for (const Slot *slot : {&hot_.pair[bin].loaded, &hot_.pair[bin].previous, &withdrawn_[bin]}) {
+		const Pair &p = hot_.pair[bin];
+		for (const Slot *slot : {&p.loaded, &withdrawn_[bin]}) {
 			if (const Magazine *m = held_in(*slot); m != none_)
-				use(*m);
+				use(*m, held(p, *m));
 		}
+		if (const Magazine *m = held_in(p.previous); m != none_)
+			use(*m, m->count());
 	}
 }
 

@@ -16,7 +16,7 @@ inline constexpr unsigned kBins = kClasses * kZones;
 static_assert(kBins == IOVAD_HOT_BINS);
 inline constexpr uint64_t kCachedGranules = uint64_t{1} << (kClasses - 1);
 
-// A class in a zone, kept as an offset in bytes: of the bin's two magazine pointers in
+// A class in a zone, kept as an offset in bytes: of the bin's pair of magazines in
 // the cache of an lcore. So the hot paths need no arithmetic to get there.
 class Bin {
 public:

@@ -55,7 +55,7 @@ void add_lines(Lines &lines, const void *at, size_t bytes)
 
 Lines own(const OwnedDomain &d, unsigned lcore)
 {
-	const iovad_hot_cache *cache = d.domain.hot().lcore[lcore + 1].cache;
+	const iovad_hot_cache *cache = d.domain.hot().cache[lcore + 1];
 	Lines lines;
 	add_lines(lines, cache, sizeof(LcoreCache));
 	for (const iovad_hot_pair &pair : cache->pair)

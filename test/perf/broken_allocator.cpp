@@ -98,8 +98,8 @@ iovad_domain *iovad_domain_create(const iovad_domain_conf *conf)
 	}
 	auto *d = new iovad_domain;
 	d->last = conf->iova_last;
-	for (iovad_hot_lcore &lcore : d->hot.lcore)
-		lcore.retired = &d->closed;
+	for (iovad_hot_retire_queue *&retired : d->hot.retired)
+		retired = &d->closed;
 	d->fault = fault == nullptr ? "" : fault;
 	if (const char *every = getenv("IOVAD_TEST_EVERY"))
 		d->every = strtoull(every, nullptr, 10);

@@ -84,7 +84,7 @@ protected:
 		});
 		while (depot_.view(bin_).contended < enough) {
 			const unsigned before = turns;
-			depot_.for_each_full([](const Magazine &) { hold(); });
+			depot_.for_each_full([](const Magazine &, unsigned) { hold(); });
 			while (turns == before)
 				std::this_thread::yield();
 		}

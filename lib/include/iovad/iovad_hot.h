@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define IOVAD_HOT_LAYOUT 2
+#define IOVAD_HOT_LAYOUT 3
 
 #define IOVAD_HOT_SLOTS 126   /* addresses in a magazine */
 #define IOVAD_HOT_ZONES 2     /* below 4 GiB; at and above it */
@@ -36,22 +36,26 @@ extern "C" {
 
 /* A stack of addresses. */
 struct iovad_hot_magazine {
-	uint32_t n;
-	uint16_t capacity;    /* at most IOVAD_HOT_SLOTS; 0: none may be put here */
-	uint16_t bin;
 	struct iovad_hot_magazine *next;
+	uint16_t capacity;    /* at most IOVAD_HOT_SLOTS; 0: it stands for none */
+	uint16_t bin;
+	uint32_t n;           /* while it is loaded the pair's counts say how many it holds */
 	uint64_t address[IOVAD_HOT_SLOTS];
 };
 
+/* What one lcore has of a bin. The loaded magazine holds put - taken, if it is one. */
 struct iovad_hot_pair {
-	struct iovad_hot_magazine *loaded, *previous;
+	uint64_t taken;       /* ever: the hits. The complement of the count: the owner is inside */
+	struct iovad_hot_magazine *loaded;
+	uint64_t put;         /* likewise */
+	struct iovad_hot_magazine *previous;
 };
 
 /* What one lcore has. */
 struct iovad_hot_cache {
 	uint64_t owner;
 	uint64_t depot_hits;
-	uint64_t visits;      /* odd: the owner is inside; half of it: addresses taken */
+	uint64_t unused[2];
 	struct iovad_hot_pair pair[IOVAD_HOT_BINS];
 };
 
@@ -65,11 +69,6 @@ struct iovad_hot_retire_queue {
 	uint64_t entry[IOVAD_HOT_RETIRED];
 };
 
-struct iovad_hot_lcore {
-	struct iovad_hot_retire_queue *retired;
-	struct iovad_hot_cache *cache;
-};
-
 /* The front of a domain's handle. Zones: [0] below, [1] at and above the border; a domain
  * on one side of 4 GiB has the second only. */
 struct iovad_hot_domain {
@@ -81,15 +80,22 @@ struct iovad_hot_domain {
 	uint64_t common_span; /* from the first to the last granule of the high zone, in bytes */
 	/* By lcore + 1, so that LCORE_ID_ANY needs no test. Never null: an lcore without a cache
 	 * has one in which nothing is ever loaded, and one without a queue has one of limit 0. */
-	struct iovad_hot_lcore lcore[IOVAD_HOT_LCORES + 1];
+	struct iovad_hot_cache *cache[IOVAD_HOT_LCORES + 1];
+	struct iovad_hot_retire_queue *retired[IOVAD_HOT_LCORES + 1];
 };
 
 /*
  * Where the fields lie. A load that follows a store to another place with the
  * same low 12 bits of its address is taken by the processor to depend on it, and
- * waits: up to four times the time of the whole path. So the two counts that each
- * call writes, a magazine's n and a cache's visits, are even words (of 8 bytes) at
- * different places in their lines, and all else that each call reads is odd words.
+ * waits: up to four times the time of the whole path. So the two counts that calls
+ * write, of the common bin, are even words (of 8 bytes) of one line, and all else that
+ * each call reads is odd words, but for the pointers to caches: a stride of 16 bytes
+ * would cost each call more than those few lcores whose pointer happens to lie so.
+ *
+ * Why two counts. What a call stores the next one loads, which takes as long as five
+ * additions. A call that takes stores one count, a call that puts the other: so a pair
+ * waits for one such detour, not for two. Each count also says that its owner is inside,
+ * so that nothing else is stored for that.
  */
 
 /* Never compiled on their own, and usable in inline functions that are not static. */
@@ -97,26 +103,25 @@ struct iovad_hot_domain {
 #define IOVAD_HOT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /*
- * The owner brackets each access to its magazines by enter and leave, so that a
+ * The owner brackets each access to its magazines by enter and leave of a count, so that a
  * reclaimer can tell when it is outside: see lib/core/lcore_cache.h. Between the
  * store of enter and the loads after it stands a fence for the compiler only;
- * the reclaimer makes the processor pass a full one (membarrier(2)). Returns the
- * odd number that says inside.
+ * the reclaimer makes the processor pass a full one (membarrier(2)). Returns the count.
  */
-IOVAD_HOT_INLINE uint64_t iovad_hot_enter(struct iovad_hot_cache *c)
+IOVAD_HOT_INLINE uint64_t iovad_hot_enter(uint64_t *count)
 {
 	/* One writer: nobody comes between the load and the store. */
-	const uint64_t inside = __atomic_load_n(&c->visits, __ATOMIC_RELAXED) | 1;
+	const uint64_t before = __atomic_load_n(count, __ATOMIC_RELAXED);
 
-	__atomic_store_n(&c->visits, inside, __ATOMIC_RELAXED);
+	__atomic_store_n(count, ~before, __ATOMIC_RELAXED);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	return inside;
+	return before;
 }
 
 /* Release: a reclaimer that sees the owner outside sees what it did inside. */
-IOVAD_HOT_INLINE void iovad_hot_leave(struct iovad_hot_cache *c, uint64_t inside, uint64_t taken)
+IOVAD_HOT_INLINE void iovad_hot_leave(uint64_t *count, uint64_t now)
 {
-	__atomic_store_n(&c->visits, inside - 1 + 2 * taken, __ATOMIC_RELEASE);
+	__atomic_store_n(count, now, __ATOMIC_RELEASE);
 }
 
 /* Acquire: what a reclaimer did to a magazine that it gave back is seen. */
@@ -125,39 +130,38 @@ IOVAD_HOT_INLINE struct iovad_hot_magazine *iovad_hot_loaded(const struct iovad_
 	return __atomic_load_n(&p->loaded, __ATOMIC_ACQUIRE);
 }
 
-/* False: the magazine is empty, or a reclaimer has it. */
-IOVAD_HOT_INLINE bool iovad_hot_get(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
-				    uint64_t *address)
+/* False: the magazine is empty, or a reclaimer has it, and the counts say nothing of what is there. */
+IOVAD_HOT_INLINE bool iovad_hot_get(struct iovad_hot_pair *p, uint64_t *address)
 {
-	const uint64_t inside = iovad_hot_enter(c);
-	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
-	const uint32_t n = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
+	const uint64_t taken = iovad_hot_enter(&p->taken);
+	const struct iovad_hot_magazine *m = iovad_hot_loaded(p);
+	const uint64_t held = __atomic_load_n(&p->put, __ATOMIC_RELAXED) - taken;
+	uint64_t top;
 
-	if (IOVAD_HOT_UNLIKELY(n == 0)) {
-		iovad_hot_leave(c, inside, 0);
+	if (IOVAD_HOT_UNLIKELY(held - 1 >= m->capacity)) {
+		iovad_hot_leave(&p->taken, taken);
 		return false;
 	}
-	__atomic_store_n(&m->n, n - 1, __ATOMIC_RELAXED);
-	*address = m->address[n - 1];
-	iovad_hot_leave(c, inside, 1);
+	top = m->address[held - 1];
+	iovad_hot_leave(&p->taken, taken + 1);
+	/* Last: before the release, compilers would load it again for whoever uses it. */
+	*address = top;
 	return true;
 }
 
 /* False: the magazine is full, or a reclaimer has it. */
-IOVAD_HOT_INLINE bool iovad_hot_put(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
-				    uint64_t address)
+IOVAD_HOT_INLINE bool iovad_hot_put(struct iovad_hot_pair *p, uint64_t address)
 {
-	const uint64_t inside = iovad_hot_enter(c);
+	const uint64_t put = iovad_hot_enter(&p->put);
 	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
-	const uint32_t n = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
+	const uint64_t held = put - __atomic_load_n(&p->taken, __ATOMIC_RELAXED);
 
-	if (IOVAD_HOT_UNLIKELY(n == m->capacity)) {
-		iovad_hot_leave(c, inside, 0);
+	if (IOVAD_HOT_UNLIKELY((uint16_t)held >= m->capacity)) {
+		iovad_hot_leave(&p->put, put);
 		return false;
 	}
-	__atomic_store_n(&m->n, n + 1, __ATOMIC_RELAXED);
-	m->address[n] = address;
-	iovad_hot_leave(c, inside, 0);
+	m->address[held] = address;
+	iovad_hot_leave(&p->put, put + 1);
 	return true;
 }
 
@@ -233,52 +237,48 @@ IOVAD_HOT_INLINE void iovad_hot_copy_seen(uint64_t *to, const uint64_t *from, ui
 }
 
 /* n at once. False: the magazine has fewer, or a reclaimer has it, or n is 0. */
-IOVAD_HOT_INLINE bool iovad_hot_get_bulk(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
-					 uint64_t *addresses, uint32_t n)
+IOVAD_HOT_INLINE bool iovad_hot_get_bulk(struct iovad_hot_pair *p, uint64_t *addresses, uint32_t n)
 {
-	const uint64_t inside = iovad_hot_enter(c);
-	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
-	const uint32_t held = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
+	const uint64_t taken = iovad_hot_enter(&p->taken);
+	const struct iovad_hot_magazine *m = iovad_hot_loaded(p);
+	const uint64_t held = __atomic_load_n(&p->put, __ATOMIC_RELAXED) - taken;
 
-	if (IOVAD_HOT_UNLIKELY(n - 1 >= held)) {
-		iovad_hot_leave(c, inside, 0);
+	if (IOVAD_HOT_UNLIKELY(held > m->capacity || n - 1 >= held)) {
+		iovad_hot_leave(&p->taken, taken);
 		return false;
 	}
 	iovad_hot_copy(addresses, m->address + (held - n), n);
-	__atomic_store_n(&m->n, held - n, __ATOMIC_RELAXED);
-	iovad_hot_leave(c, inside, n);
+	iovad_hot_leave(&p->taken, taken + n);
 	return true;
 }
 
 /* n at once, multiples of mask + 1 from first to last. False: the magazine has too little room, a
  * reclaimer has it, n is 0, or they are not, or not seen to be without a look at each. */
-IOVAD_HOT_INLINE bool iovad_hot_put_bulk(struct iovad_hot_cache *c, const struct iovad_hot_pair *p,
-					 const uint64_t *addresses, uint32_t n, uint64_t mask, uint64_t first,
-					 uint64_t last)
+IOVAD_HOT_INLINE bool iovad_hot_put_bulk(struct iovad_hot_pair *p, const uint64_t *addresses, uint32_t n,
+					 uint64_t mask, uint64_t first, uint64_t last)
 {
-	const uint64_t inside = iovad_hot_enter(c);
+	const uint64_t put = iovad_hot_enter(&p->put);
 	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
-	const uint32_t held = __atomic_load_n(&m->n, __ATOMIC_RELAXED);
-	bool good = n - 1 < m->capacity - held;
+	const uint64_t held = put - __atomic_load_n(&p->taken, __ATOMIC_RELAXED);
+	bool good = held <= m->capacity && n - 1 < m->capacity - held;
 	uint64_t common, any;
 
 	if (__builtin_expect(good, 1)) {
 		/* Above what it holds nobody looks, so it may be written before it is judged. */
 		iovad_hot_copy_seen(m->address + held, addresses, n, &common, &any);
 		good = (any & mask) == 0 && common >= first && any <= last;
-		__atomic_store_n(&m->n, held + (good ? n : 0), __ATOMIC_RELAXED);
 	}
-	iovad_hot_leave(c, inside, 0);
+	iovad_hot_leave(&p->put, put + (good ? n : 0));
 	return good;
 }
 
 IOVAD_HOT_INLINE struct iovad_hot_cache *iovad_hot_cache_of(const struct iovad_hot_domain *d,
 							    uint32_t lcore)
 {
-	const struct iovad_hot_lcore *first = &d->lcore[1];
+	struct iovad_hot_cache *const *first = &d->cache[1];
 	const int32_t index = lcore; /* LCORE_ID_ANY, all ones, becomes -1 */
 
-	return __atomic_load_n(&first[index].cache, __ATOMIC_RELAXED);
+	return __atomic_load_n(&first[index], __ATOMIC_RELAXED);
 }
 
 /* One granule, wherever in the high zone. False: nothing happened; iovad_alloc_other() it is. */
@@ -290,7 +290,7 @@ IOVAD_HOT_INLINE bool iovad_hot_alloc(const struct iovad_hot_domain *d, uint32_t
 	if (IOVAD_HOT_UNLIKELY(len != d->common_len || limit < d->zone_last[1]))
 		return false;
 	c = iovad_hot_cache_of(d, lcore);
-	return iovad_hot_get(c, &c->pair[IOVAD_HOT_COMMON], iova);
+	return iovad_hot_get(&c->pair[IOVAD_HOT_COMMON], iova);
 }
 
 /* One granule of the high zone. */
@@ -303,7 +303,7 @@ IOVAD_HOT_INLINE bool iovad_hot_free(const struct iovad_hot_domain *d, uint32_t 
 			       iova - d->zone_first[1] > d->common_span))
 		return false;
 	c = iovad_hot_cache_of(d, lcore);
-	return iovad_hot_put(c, &c->pair[IOVAD_HOT_COMMON], iova);
+	return iovad_hot_put(&c->pair[IOVAD_HOT_COMMON], iova);
 }
 
 /* n of one granule each. */
@@ -315,7 +315,7 @@ IOVAD_HOT_INLINE bool iovad_hot_alloc_bulk(const struct iovad_hot_domain *d, uin
 	if (IOVAD_HOT_UNLIKELY(len != d->common_len || limit < d->zone_last[1]))
 		return false;
 	c = iovad_hot_cache_of(d, lcore);
-	return iovad_hot_get_bulk(c, &c->pair[IOVAD_HOT_COMMON], iovas, n);
+	return iovad_hot_get_bulk(&c->pair[IOVAD_HOT_COMMON], iovas, n);
 }
 
 IOVAD_HOT_INLINE bool iovad_hot_free_bulk(const struct iovad_hot_domain *d, uint32_t lcore,
@@ -327,7 +327,7 @@ IOVAD_HOT_INLINE bool iovad_hot_free_bulk(const struct iovad_hot_domain *d, uint
 	if (IOVAD_HOT_UNLIKELY(len != d->common_len))
 		return false;
 	c = iovad_hot_cache_of(d, lcore);
-	return iovad_hot_put_bulk(c, &c->pair[IOVAD_HOT_COMMON], iovas, n, len - 1, first, first + d->common_span);
+	return iovad_hot_put_bulk(&c->pair[IOVAD_HOT_COMMON], iovas, n, len - 1, first, first + d->common_span);
 }
 
 /* Lazily. False: nothing happened; iovad_unmap_other() it is. */
@@ -353,10 +353,10 @@ IOVAD_HOT_INLINE bool iovad_hot_put_retired(struct iovad_hot_retire_queue *q, ui
 IOVAD_HOT_INLINE bool iovad_hot_retire(const struct iovad_hot_domain *d, uint32_t lcore, uint64_t iova,
 				       uint64_t len)
 {
-	const struct iovad_hot_lcore *first = &d->lcore[1];
+	struct iovad_hot_retire_queue *const *first = &d->retired[1];
 	const int32_t index = lcore; /* as iovad_hot_cache_of() */
 
-	return iovad_hot_put_retired(__atomic_load_n(&first[index].retired, __ATOMIC_RELAXED), d->shift, iova, len);
+	return iovad_hot_put_retired(__atomic_load_n(&first[index], __ATOMIC_RELAXED), d->shift, iova, len);
 }
 
 #ifdef __cplusplus
