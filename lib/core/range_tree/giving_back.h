@@ -60,46 +60,51 @@ template <class Kernels> struct GivingBack {
 	// of the two then has all of it.
 	void erase_at_edge(Path &path, unsigned i) const
 	{
-		const unsigned gap = open_gap(path, i);
-		const Pfn s = path.leaf->start_of(gap);
-		if (gap + 1 == path.leaf->n) {
-			Path right = path;
-			if (ways.step_right(right) && right.leaf->value(0) == 0) {
-				move_last(path, right);
-				ways.locate(s, path);
-				ways.note(path);
-			}
-		}
-		if (path.leaf->start == s) {
-			Path left = path;
-			if (ways.step_left(left) && left.leaf->value(left.leaf->n - 1) == 0)
-				move_last(left, path);
-		}
-		ways.locate(s, path);
-		if (path.leaf->n < Leaf::kSmall && t.height_ > 0) {
+		const Leaf &l = *path.leaf;
+		const bool below = i > 0 && l.value(i - 1) == 0;
+		const unsigned first = i - below;
+		const Pfn s = l.start_of(first);
+		Path right = path;
+		if (i + 1 == l.n && ways.step_right(right) && right.leaf->value(0) == 0) {
+			move_to_right(path, first, right);
+			if (first != 0)
+				return;
+			ways.locate(s, path);
 			ways.note(path);
-			shrink(path);
+		} else {
+			open_gap(path, i);
 		}
+		Path left = path;
+		if (path.leaf->start == s && ways.step_left(left) && left.leaf->value(left.leaf->n - 1) == 0) {
+			move_to_right(left, left.leaf->n - 1, path);
+			ways.locate(s, path);
+			ways.note(path);
+		}
+		if (path.leaf->n < Leaf::kSmall && t.height_ > 0)
+			shrink(path);
 	}
 
-	// The gap at the end of a leaf becomes part of the one that its right neighbour begins with.
-	// Neither path holds afterwards.
-	void move_last(Path &from, const Path &to) const
+	// What a leaf has from its extent `first` on becomes part of the gap that its right neighbour
+	// begins with. Neither path holds afterwards.
+	void move_to_right(Path &from, unsigned first, const Path &to) const
 	{
 		ways.note(from);
 		ways.note(to);
 		Leaf &l = *from.leaf;
-		const Pfn s = l.start_of(l.n - 1);
+		const Pfn s = l.start_of(first);
 		to.leaf->set_start(s, 0);
 		aggregates.set_separator(to, t.height_, s);
 		aggregates.raise(to, summary_of_gap(s, to.leaf->end_of(0)));
-		if (--l.n == 0) {
+		if (first == 0) {
 			t.pool_->give_leaf(from.leaf_ref);
 			remove_child(from, t.height_ - 1);
 			return;
 		}
-		l.key[l.n] &= ~kValueMask;
-		aggregates.lower(from, t.height_, aggregates.of(l));
+		const bool had_gap = l.value(first) == 0;
+		l.n = first;
+		l.key[first] &= ~kValueMask;
+		if (had_gap)
+			aggregates.lower(from, t.height_, aggregates.of(l));
 		if (l.n < Leaf::kSmall)
 			shrink(from);
 	}

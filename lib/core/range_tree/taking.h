@@ -87,28 +87,36 @@ template <class Kernels> struct Taking {
 		if (!t.can_insert(1))
 			return Status::again;
 		const Pfn s = path.leaf->start;
+		bool left_stays = s == p;
 		if (s < p)
 			split_first(path, p, 0);
 		if (q < path.leaf->end_of(0))
-			split_first(path, q, value);
+			left_stays &= split_first(path, q, value);
 		else
 			path.leaf->set_start(p, value);
-		for (const Pfn pfn : {s, p, q < t.end_ ? q : p}) {
-			ways.locate(pfn, path);
-			aggregates.lower(path, t.height_, aggregates.of(*path.leaf));
+		recompute(path);
+		if (!left_stays) {
+			for (const Pfn pfn : {p, s}) {
+				ways.locate(pfn, path);
+				recompute(path);
+			}
 		}
 		t.count_taken(p, q);
 		return Status::ok;
 	}
 
+	void recompute(const Path &path) const { aggregates.lower(path, t.height_, aggregates.of(*path.leaf)); }
+
 	// Of the first extent of the path's leaf, what lies below `at` goes, with a value, to the leaf on
-	// the left or becomes a leaf of its own. Afterwards the path leads to the rest, and what is above
-	// the two leaves is not true yet.
-	void split_first(Path &path, Pfn at, Value value) const
+	// the left or becomes a leaf of its own. Afterwards the path leads to the rest, and summaries are
+	// not true yet. Of the left leaf, where the result is true and there is a value, they still are.
+	bool split_first(Path &path, Pfn at, Value value) const
 	{
-		if (!append_to_left(path, at, value))
-			split_off_first(path, at, value);
+		if (append_to_left(path, at, value))
+			return true;
+		split_off_first(path, at, value);
 		ways.locate(at, path);
+		return false;
 	}
 
 	// Without it ranges that are taken upwards would have a leaf each.
