@@ -84,7 +84,8 @@ def ratio(value, reference):
     if value is None or not reference:
         return ""
     value /= reference
-    return f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.1 else f"{value:.1g}"
+    small = f"{float(f'{value:.1g}'):.9f}".rstrip("0")
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.1 else small
 
 
 def tree_rows(run):
