@@ -158,7 +158,7 @@ void free_ranges(iovad_domain *d, const std::vector<rte_iova_t> &iovas)
 
 TEST(Control, GivesTheTreeMoreNodes)
 {
-	constexpr size_t kMany = 20'000;
+	constexpr size_t kMany = 40'000;
 	iovad_domain_conf conf = conf_of(kPage, (uint64_t{1} << 40) - 1);
 	conf.max_ranges = 64;
 	const TestDomain d(conf);
