@@ -240,6 +240,8 @@ int main(int argc, char **argv)
 	add("exact_aligned_holes:1024", "augmented_padded", hard<Padded, ExactAlignedHoles>);
 	add_contestant<Iovad<Isa::best>>("iovad", 1000000);
 	using enum FreeBy;
+	if (isa_supported(Isa::avx512))
+		add_replace<Iovad<Isa::avx512>, kAddress>("replace:1e5", "iovad_avx512", 100000, 32, kPlain);
 	if (isa_supported(Isa::avx2))
 		add_replace<Iovad<Isa::avx2>, kAddress>("replace:1e5", "iovad_avx2", 100000, 32, kPlain);
 	add_replace<Iovad<Isa::portable>, kAddress>("replace:1e5", "iovad_portable", 100000, 32, kPlain);

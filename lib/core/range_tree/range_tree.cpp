@@ -2,7 +2,6 @@
 #include "core/range_tree/range_tree.h"
 
 #include <algorithm>
-#include <initializer_list>
 
 #include "core/range_tree/dispatch.h"
 
@@ -22,13 +21,22 @@ const TreeCode *code_of(Isa isa)
 	return &kPortableCode;
 }
 
+// These lower the clock of a core that works on 512 bits by an eighth, for most of a millisecond and for
+// whatever else it does: applications would lose more than the tree gains.
+bool slowed_by_512_bits()
+{
+#ifdef IOVAD_HAVE_X86_KERNELS
+	return __builtin_cpu_is("skylake-avx512") || __builtin_cpu_is("cascadelake") || __builtin_cpu_is("cooperlake");
+#else
+	return false;
+#endif
+}
+
 Isa best_isa()
 {
-	for (const Isa isa : {Isa::avx512, Isa::avx2}) {
-		if (isa_supported(isa))
-			return isa;
-	}
-	return Isa::portable;
+	if (isa_supported(Isa::avx512) && !slowed_by_512_bits())
+		return Isa::avx512;
+	return isa_supported(Isa::avx2) ? Isa::avx2 : Isa::portable;
 }
 
 Isa chosen_isa = best_isa();

@@ -46,7 +46,8 @@ struct Placement {
 	Pfn start;
 };
 
-// Instruction sets that the tree has code for. kBest: what this machine can do.
+// Instruction sets that the tree has code for. best: what is best for applications on this machine, which
+// need not be the tree's fastest.
 enum class Isa { portable, avx2, avx512, best };
 bool isa_supported(Isa isa);
 const char *isa_name(Isa isa);
