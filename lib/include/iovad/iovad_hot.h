@@ -155,8 +155,9 @@ IOVAD_HOT_INLINE bool iovad_hot_put(struct iovad_hot_pair *p, uint64_t address)
 	const uint64_t put = iovad_hot_enter(&p->put);
 	struct iovad_hot_magazine *m = iovad_hot_loaded(p);
 	const uint64_t held = put - __atomic_load_n(&p->taken, __ATOMIC_RELAXED);
+	const uint16_t few = held; /* as it is, where there is a capacity: so much the compare is shorter */
 
-	if (IOVAD_HOT_UNLIKELY((uint16_t)held >= m->capacity)) {
+	if (IOVAD_HOT_UNLIKELY(few >= m->capacity)) {
 		iovad_hot_leave(&p->put, put);
 		return false;
 	}
