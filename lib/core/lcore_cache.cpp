@@ -25,7 +25,7 @@ LcoreCache::Visit::Visit(LcoreCache &cache, Bin bin)
 		return;
 	taken_ = load_relaxed(pair_.taken);
 	if (Magazine *m = held_in(pair_.loaded); m != cache.none_)
-		m->set_count(held(pair_, *m));
+		m->set_count(held(pair_));
 	std::atomic_signal_fence(std::memory_order_seq_cst);
 	store_relaxed(pair_.taken, ~taken_);
 	std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -45,10 +45,10 @@ LcoreCache::Visit::~Visit()
 	iovad_hot_leave(&pair_.put, put);
 }
 
-unsigned LcoreCache::held(const Pair &p, const Magazine &loaded)
+unsigned LcoreCache::held(const Pair &p)
 {
 	const uint64_t taken = value_of(p.taken), put = value_of(p.put);
-	return put > taken ? static_cast<unsigned>(std::min<uint64_t>(put - taken, loaded.capacity)) : 0;
+	return put > taken ? static_cast<unsigned>(std::min<uint64_t>(put - taken, IOVAD_HOT_SLOTS)) : 0;
 }
 
 uint64_t LcoreCache::hits() const
@@ -66,7 +66,7 @@ void LcoreCache::abandon()
 		const bool cold = says_inside(p.taken) && says_inside(p.put);
 		for (Slot *slot : {&p.loaded, &withdrawn_[bin]}) {
 			if (Magazine *m = held_in(*slot); m != none_ && !cold)
-				m->set_count(held(p, *m));
+				m->set_count(held(p));
 			store_relaxed(*slot, none_);
 		}
 		store_relaxed(p.previous, none_);
@@ -223,7 +223,7 @@ void LcoreCache::detach_all(MagazineList &out)
 	for (unsigned bin = 0; bin < kBins; ++bin) {
 		Pair &p = hot_.pair[bin];
 		if (Magazine *m = held_in(withdrawn_[bin]); m != none_) {
-			m->set_count(held(p, *m));
+			m->set_count(held(p));
 			out.push(m);
 		}
 		if (Magazine *m = held_in(p.previous); m != none_)

@@ -148,7 +148,7 @@ private:
 		return says_inside(now) ? ~now : now;
 	}
 	// Of the loaded magazine, or of what was that until it was withdrawn. A gauge, where its owner goes on.
-	static unsigned held(const Pair &p, const Magazine &loaded);
+	static unsigned held(const Pair &p);
 
 	// Whether the owner, inside, may change which magazines are held. Acquire pairs with
 	// restore().
@@ -208,7 +208,7 @@ template <class Use> void LcoreCache::for_each(Use use) const
 		const Pair &p = hot_.pair[bin];
 		for (const Slot *slot : {&p.loaded, &withdrawn_[bin]}) {
 			if (const Magazine *m = held_in(*slot); m != none_)
-				use(*m, held(p, *m));
+				use(*m, held(p));
 		}
 		if (const Magazine *m = held_in(p.previous); m != none_)
 			use(*m, m->count());
