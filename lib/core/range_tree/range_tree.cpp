@@ -79,10 +79,10 @@ void select_isa(Isa isa)
 
 uint32_t RangeTree::nodes_for(uint64_t ranges)
 {
-	// And a path to split; and leaves that hold little, beside the extents that cross from frame to
-	// frame, as far as such are usual.
-	constexpr uint64_t kCrossings = 32;
-	const uint64_t nodes = more_nodes_for(ranges) + 2 * kMaxHeight + (ranges < kCrossings ? ranges : kCrossings);
+	// And what one insertion may need at once; and leaves that hold little, beside the extents that cross
+	// from frame to frame, as far as such are usual.
+	const uint64_t crossings = ranges / 4 < 32 ? ranges / 4 : 32;
+	const uint64_t nodes = more_nodes_for(ranges) + kMaxHeight + 2 + crossings;
 	return nodes < NodePool::kMost ? static_cast<uint32_t>(nodes) : NodePool::kMost;
 }
 
