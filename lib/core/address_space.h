@@ -25,6 +25,7 @@ inline constexpr Value kLive = 1;
 inline constexpr Value kReserved = 2;
 inline constexpr Value kBlock = 3;
 inline constexpr Value kHeldBack = 4;
+static_assert(kHeldBack <= kValueMask);
 
 constexpr bool is_live(Value value) { return value == kLive || value == kBlock; }
 constexpr bool is_free(Value value) { return value == 0 || value == kHeldBack; }
