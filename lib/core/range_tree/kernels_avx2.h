@@ -74,13 +74,13 @@ struct Avx2Kernels {
 			const __m256i use = _mm256_andnot_si256(
 				_mm256_cmpeq_epi32(index, skipped),
 				_mm256_and_si256(gaps(s), _mm256_cmpgt_epi32(n, index)));
-			const __m256i low = _mm256_srli_epi32(smear(_mm256_xor_si256(s, e)), 1);
+			const __m256i high = from_top_bit(_mm256_xor_si256(s, e));
 			const __m256i length = _mm256_and_si256(_mm256_sub_epi32(e, s), use);
-			const __m256i part = _mm256_and_si256(_mm256_and_si256(e, low), use);
-			const __m256i whole = _mm256_cmpeq_epi32(_mm256_and_si256(s, low), _mm256_setzero_si256());
+			const __m256i part = _mm256_andnot_si256(high, _mm256_and_si256(e, use));
+			const __m256i whole = _mm256_cmpeq_epi32(_mm256_andnot_si256(high, s), _mm256_setzero_si256());
 			gap = _mm256_max_epi32(gap, length);
 			natural = _mm256_max_epi32(natural, _mm256_blendv_epi8(part, length, whole));
-			under_block = _mm256_max_epi32(under_block, _mm256_and_si256(_mm256_andnot_si256(s, low), use));
+			under_block = _mm256_max_epi32(under_block, _mm256_andnot_si256(_mm256_or_si256(s, high), use));
 			odd = _mm256_add_epi32(odd, splat32(8));
 		}
 		// Without a gap the block comes to 1, less than a granule.
@@ -104,21 +104,51 @@ struct Avx2Kernels {
 		return std::bit_cast<Summary>(_mm_cvtsi128_si64(one));
 	}
 
-	// Room for `by` keys, two at most, before key[at].
+	// Every vector is stored, changed or not: memmove() would mispredict the length. What
+	// follows the keys goes with the last one and is written again.
 	static void open(Leaf &leaf, unsigned at, unsigned by)
 	{
-		std::memmove(&leaf.key[at + by], &leaf.key[at], (leaf.n + 1 - at) * sizeof(Key));
-		leaf.n += by;
+		const unsigned n = leaf.n + by;
+		const __m256i stay = splat32(at + by - 1);
+		store(leaf, 56, load(leaf.key + 56 - by), stay);
+		for (unsigned i = 48; i > 0; i -= 8)
+			store(leaf, i, load(leaf.key + i - by), stay);
+		store(leaf, 0, shift(load(leaf.key), -by), stay);
+		leaf.n = n;
 	}
 
-	// Away with `by` keys, two at most, from key[at] on.
 	static void close(Leaf &leaf, unsigned at, unsigned by)
 	{
-		std::memmove(&leaf.key[at], &leaf.key[at + by], (leaf.n + 1 - at - by) * sizeof(Key));
-		leaf.n -= by;
+		const unsigned n = leaf.n - by;
+		const __m256i stay = splat32(at - 1);
+		for (unsigned i = 0; i < 56; i += 8)
+			store(leaf, i, load(leaf.key + i + by), stay);
+		store(leaf, 56, shift(load(leaf.key + 56), by), stay);
+		leaf.n = n;
 	}
 
 private:
+	// A leaf is read as eight vectors, with what follows the keys.
+	static_assert(sizeof(Leaf) == 8 * sizeof(__m256i));
+
+	// In the vector that begins with key i, keys up to number `stay` stay, the others move.
+	static void store(Leaf &leaf, unsigned i, __m256i moved, __m256i stay)
+	{
+		const __m256i index = _mm256_add_epi32(iota(), splat32(i));
+		__m256i moves = _mm256_cmpgt_epi32(index, stay);
+		if (i == 56)
+			moves = _mm256_blend_epi32(moves, _mm256_setzero_si256(), 0xfc);
+		_mm256_store_si256(reinterpret_cast<__m256i *>(leaf.key + i),
+				   _mm256_blendv_epi8(load(leaf.key + i), moved, moves));
+	}
+
+	// What a load from `by` keys on would read, but for the lanes that come from elsewhere.
+	static __m256i shift(__m256i keys, unsigned by)
+	{
+		return _mm256_permutevar8x32_epi32(keys, _mm256_add_epi32(iota(), splat32(by)));
+	}
+	static __m256i iota() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+
 	static __m256i load(const void *p) { return _mm256_loadu_si256(static_cast<const __m256i *>(p)); }
 	static __m256i splat(uint64_t v) { return _mm256_set1_epi64x(static_cast<long long>(v)); }
 	static __m256i splat32(uint32_t v) { return _mm256_set1_epi32(static_cast<int>(v)); }
@@ -162,14 +192,13 @@ private:
 		}
 	};
 
-	// Every bit below the top one set, too.
-	static __m256i smear(__m256i x)
+	// The top bit and all above it set: it is the exponent of the lane as a floating-point number.
+	// Without the second bit no mode of rounding comes to another exponent.
+	static __m256i from_top_bit(__m256i x)
 	{
-		x = _mm256_or_si256(x, _mm256_srli_epi32(x, 1));
-		x = _mm256_or_si256(x, _mm256_srli_epi32(x, 2));
-		x = _mm256_or_si256(x, _mm256_srli_epi32(x, 4));
-		x = _mm256_or_si256(x, _mm256_srli_epi32(x, 8));
-		return _mm256_or_si256(x, _mm256_srli_epi32(x, 16));
+		const __m256i top = _mm256_andnot_si256(_mm256_srli_epi32(x, 1), x);
+		const __m256i exponent = _mm256_srli_epi32(_mm256_castps_si256(_mm256_cvtepi32_ps(top)), 23);
+		return _mm256_sllv_epi32(splat32(~0u), _mm256_sub_epi32(exponent, splat32(127)));
 	}
 
 	static uint32_t max_u32(__m256i v)
