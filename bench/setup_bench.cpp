@@ -6,9 +6,8 @@
 //                  with the software IOMMU. Its end is not timed.
 //   region:N       N MiB of memory, touched, becomes a region of a new domain; contestants: iovad_region_add(),
 //                  and the software IOMMU mapping the same memory: backend, after a domain was made as for
-//                  iovad, which leaves the caches cold and, where the tree's AVX-512 code lowers the clock,
-//                  that low; alone, with no domain, the caches warm. 4 GiB of huge pages where there are so
-//                  many, else what transparent ones there are.
+//                  iovad, which leaves the caches cold; alone, with no domain, the caches warm. 4 GiB of huge
+//                  pages where there are so many, else what transparent ones there are.
 //   region:N:vfio  the same through VFIO, where IOVAD_BENCH_DEVICES lists devices bound to vfio-pci
 #include "bench_main.h"
 #include "eal_session.h"
