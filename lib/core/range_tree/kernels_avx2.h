@@ -193,7 +193,8 @@ private:
 	};
 
 	// The top bit and all above it set: it is the exponent of the lane as a floating-point number.
-	// Without the second bit no mode of rounding comes to another exponent.
+	// Without the second bit no mode of rounding comes to another exponent. May raise the flag of
+	// inexact results, as most arithmetic does.
 	static __m256i from_top_bit(__m256i x)
 	{
 		const __m256i top = _mm256_andnot_si256(_mm256_srli_epi32(x, 1), x);
