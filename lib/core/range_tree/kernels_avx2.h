@@ -48,7 +48,7 @@ struct Avx2Kernels {
 		uint64_t fit = 0;
 		for (unsigned i = 0; i < 64; i += 8) {
 			const __m256i s = load(leaf.key + i);
-			const __m256i next = i < 56 ? load(leaf.key + i + 1) : shift_in_last(s);
+			const __m256i next = i < 56 ? load(leaf.key + i + 1) : shift(s, 1);
 			const __m256i e = _mm256_min_epi32(next, end);
 			const __m256i p = _mm256_and_si256(_mm256_sub_epi32(e, size), mask);
 			fit |= lanes32(_mm256_andnot_si256(_mm256_cmpgt_epi32(s, p), gaps(s))) << i;
@@ -110,8 +110,7 @@ struct Avx2Kernels {
 	{
 		const unsigned n = leaf.n + by;
 		const __m256i stay = splat32(at + by - 1);
-		store(leaf, 56, load(leaf.key + 56 - by), stay);
-		for (unsigned i = 48; i > 0; i -= 8)
+		for (unsigned i = 56; i > 0; i -= 8)
 			store(leaf, i, load(leaf.key + i - by), stay);
 		store(leaf, 0, shift(load(leaf.key), -by), stay);
 		leaf.n = n;
@@ -130,6 +129,7 @@ struct Avx2Kernels {
 private:
 	// A leaf is read as eight vectors, with what follows the keys.
 	static_assert(sizeof(Leaf) == 8 * sizeof(__m256i));
+	static constexpr int kBehindKeys = 0xff & (0xff << (Leaf::kCapacity + 1 - 56));  // lanes of the last one
 
 	// In the vector that begins with key i, keys up to number `stay` stay, the others move.
 	static void store(Leaf &leaf, unsigned i, __m256i moved, __m256i stay)
@@ -137,7 +137,7 @@ private:
 		const __m256i index = _mm256_add_epi32(iota(), splat32(i));
 		__m256i moves = _mm256_cmpgt_epi32(index, stay);
 		if (i == 56)
-			moves = _mm256_blend_epi32(moves, _mm256_setzero_si256(), 0xfc);
+			moves = _mm256_blend_epi32(moves, _mm256_setzero_si256(), kBehindKeys);
 		_mm256_store_si256(reinterpret_cast<__m256i *>(leaf.key + i),
 				   _mm256_blendv_epi8(load(leaf.key + i), moved, moves));
 	}
@@ -160,12 +160,6 @@ private:
 	static uint64_t lanes32(__m256i v)
 	{
 		return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(v)));
-	}
-
-	// What a load from one key on would read, but for the top lane, which would lie behind the leaf.
-	static __m256i shift_in_last(__m256i s)
-	{
-		return _mm256_permutevar8x32_epi32(s, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 7));
 	}
 
 	// All ones where the extent is a gap.
